@@ -1,0 +1,593 @@
+//! What was asked for, resolved: the typed form of one link's command line.
+//!
+//! The command line front end builds a [`Config`]; every stage reads it and none changes it. There are no
+//! option strings left to interpret here; what needs the file system (library search, scripts given as
+//! inputs, version scripts) is still a path or a name, because finding and reading files is the work of
+//! `open`.
+//!
+//! Field names follow the GNU ld manual where it has a word.
+
+use crate::script::{Expr, SymbolList};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+/// Everything the user asked of one link.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `-o`: where the result goes. Default `a.out`.
+    pub output: PathBuf,
+    /// The kind of file to write.
+    pub kind: OutputKind,
+    /// `-static`/`-Bstatic` in force for the whole link: no dynamic section unless position independent.
+    pub is_static: bool,
+    /// `-dynamic-linker`: contents of PT_INTERP. `None` with `no_dynamic_linker == false` means the
+    /// default of the target.
+    pub dynamic_linker: Option<Vec<u8>>,
+    /// `--no-dynamic-linker`: write no PT_INTERP (static-pie).
+    pub no_dynamic_linker: bool,
+    /// `-m`: emulation as typed (`elf_x86_64`), already checked to be one we have.
+    pub emulation: Option<String>,
+
+    /// Inputs in command-line order, each with the positional options in force where it stood.
+    pub inputs: Vec<Input>,
+    /// `-L` in order, `=`/`$SYSROOT` already replaced.
+    pub library_paths: Vec<PathBuf>,
+    /// `--sysroot`.
+    pub sysroot: Option<PathBuf>,
+    /// `-nostdlib`: only `-L` directories are searched (SEARCH_DIR of scripts is ignored).
+    pub nostdlib: bool,
+
+    /// `-e`/`--entry`: a symbol name or a number.
+    pub entry: Option<Vec<u8>>,
+    /// `-init`: the function for DT_INIT (default `_init`).
+    pub init: Vec<u8>,
+    /// `-fini`: the function for DT_FINI (default `_fini`).
+    pub fini: Vec<u8>,
+    /// `-u`/`--undefined`.
+    pub undefined: Vec<Vec<u8>>,
+    /// `--require-defined`: like `-u`, and an error when still undefined at the end.
+    pub require_defined: Vec<Vec<u8>>,
+    /// `--defsym`: in order.
+    pub defsyms: Vec<(Vec<u8>, Expr)>,
+    /// `--wrap`.
+    pub wraps: Vec<Vec<u8>>,
+    /// `-y`/`--trace-symbol`: report who defines and references these.
+    pub trace_symbols: Vec<Vec<u8>>,
+
+    /// `-soname`/`-h`.
+    pub soname: Option<Vec<u8>>,
+    /// `-rpath` entries joined with `:`, duplicates removed, byte-exact.
+    pub rpath: Option<Vec<u8>>,
+    /// `-rpath-link` directories.
+    pub rpath_link: Vec<PathBuf>,
+    /// `--enable-new-dtags` (DT_RUNPATH, the default) or `--disable-new-dtags` (DT_RPATH).
+    pub new_dtags: bool,
+    /// `--hash-style`.
+    pub hash_style: HashStyle,
+    /// `--filter`/`-F`.
+    pub filters: Vec<Vec<u8>>,
+    /// `--auxiliary`/`-f`.
+    pub auxiliaries: Vec<Vec<u8>>,
+    /// `--audit`.
+    pub audit: Option<Vec<u8>>,
+    /// `--depaudit`/`-P`.
+    pub depaudit: Option<Vec<u8>>,
+
+    /// `--version-script` files.
+    pub version_scripts: Vec<PathBuf>,
+    /// `--dynamic-list` files.
+    pub dynamic_lists: Vec<PathBuf>,
+    /// `--export-dynamic-symbol` globs and the contents of `--export-dynamic-symbol-list` files' names.
+    pub export_dynamic_symbols: SymbolList,
+    /// `--export-dynamic-symbol-list` files.
+    pub export_dynamic_symbol_lists: Vec<PathBuf>,
+    /// `--export-dynamic`/`-E`.
+    pub export_dynamic: bool,
+    /// `--exclude-libs`.
+    pub exclude_libs: ExcludeLibs,
+    /// `--retain-symbols-file`.
+    pub retain_symbols_file: Option<PathBuf>,
+    /// `-Bsymbolic` and its relatives.
+    pub bsymbolic: Bsymbolic,
+    /// `--no-undefined-version`: naming an absent symbol in a version script is an error.
+    pub no_undefined_version: bool,
+    /// `--default-symver`.
+    pub default_symver: bool,
+
+    /// What to do about symbols no file defines.
+    pub unresolved: Unresolved,
+    /// `--no-allow-shlib-undefined`/`-z defs`-like check of shared inputs; `None`: the default of the kind
+    /// (checked for executables).
+    pub allow_shlib_undefined: Option<bool>,
+    /// `-z muldefs`/`--allow-multiple-definition`.
+    pub allow_multiple_definition: bool,
+    /// `--warn-common`.
+    pub warn_common: bool,
+    /// `--warn-backrefs`.
+    pub warn_backrefs: bool,
+
+    /// `--gc-sections`.
+    pub gc_sections: bool,
+    /// `--print-gc-sections`.
+    pub print_gc_sections: bool,
+    /// `--gc-keep-exported`.
+    pub gc_keep_exported: bool,
+    /// `-z start-stop-gc`: references through `__start_`/`__stop_` do not keep sections.
+    pub start_stop_gc: bool,
+    /// `-z start-stop-visibility=`.
+    pub start_stop_visibility: Visibility,
+    /// `-O`: 0, 1 (default) or 2.
+    pub optimize: u8,
+
+    /// `-s`, `-S`.
+    pub strip: Strip,
+    /// `-x`, `-X`, `--discard-none`.
+    pub discard: Discard,
+    /// `--build-id`.
+    pub build_id: BuildId,
+    /// `--eh-frame-hdr`.
+    pub eh_frame_hdr: bool,
+    /// `--emit-relocs`/`-q`.
+    pub emit_relocs: bool,
+    /// `--compress-debug-sections`.
+    pub compress_debug: DebugCompression,
+
+    /// `-z` keywords and their long forms.
+    pub z: ZFlags,
+    /// `--pack-dyn-relocs=relr`/`-z pack-relative-relocs`.
+    pub relr: bool,
+    /// `--no-relax` turns this off.
+    pub relax: bool,
+    /// `--rosegment` (default with `-z separate-code`).
+    pub rosegment: bool,
+    /// `--image-base`/`-Ttext-segment`.
+    pub image_base: Option<u64>,
+    /// `--section-start=NAME=ADDR`, `-Ttext`, `-Tdata`, `-Tbss`.
+    pub section_starts: Vec<(Vec<u8>, u64)>,
+
+    /// `--package-metadata=JSON`: contents of `.note.package`.
+    pub package_metadata: Option<Vec<u8>>,
+    /// `--dependency-file`.
+    pub dependency_file: Option<PathBuf>,
+    /// `-Map`: write a link map here (`-` is standard output).
+    pub map_file: Option<PathBuf>,
+    /// `-t`/`--trace`: list the input files on standard output.
+    pub trace_inputs: bool,
+    /// `--trace`: phase table; `--trace=FILE`: profile written to FILE.
+    pub profile: Profile,
+    /// `--print-icf-sections` and others are decided by `open` features not built yet; see the option table.
+    pub stats: bool,
+
+    /// `--threads[=N]`/`--no-threads`; `None`: all cores, as far as the jobserver allows.
+    pub threads: Option<NonZeroUsize>,
+    /// `--fork`/`--no-fork`.
+    pub fork: bool,
+    /// `--error-limit`: how many errors to show, 0 for all. Default 20.
+    pub error_limit: usize,
+    /// `--fatal-warnings`.
+    pub fatal_warnings: bool,
+    /// `--noinhibit-exec`: keep the output although there were errors.
+    pub noinhibit_exec: bool,
+    /// `--no-demangle` turns this off.
+    pub demangle: bool,
+    /// `--warn-execstack`, `--error-execstack`, `--error-rwx-segments`.
+    pub execstack_is_error: bool,
+    /// `--error-rwx-segments`.
+    pub rwx_is_error: bool,
+    /// The linker's name and version, for `.comment`.
+    pub producer: String,
+    /// The command line as given, for traces.
+    pub command_line: Vec<String>,
+}
+
+/// The kind of ELF file to write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutputKind {
+    /// ET_EXEC: position dependent (`-no-pie`, the default of ld).
+    Executable,
+    /// ET_DYN with DF_1_PIE (`-pie`).
+    PositionIndependentExecutable,
+    /// ET_DYN (`-shared`).
+    SharedObject,
+    /// ET_REL (`-r`).
+    Relocatable,
+}
+
+/// One input as the command line names it.
+#[derive(Debug, Clone)]
+pub struct Input {
+    /// What was named.
+    pub name: InputName,
+    /// The positional options in force.
+    pub modifiers: Modifiers,
+}
+
+/// How an input was named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InputName {
+    /// A path.
+    File(PathBuf),
+    /// `-lNAME` (without the `-l`); `-l:FILE` keeps its colon.
+    Library(Vec<u8>),
+    /// `-T`/`--script`: a linker script that replaces or adds to the default layout.
+    Script(PathBuf),
+}
+
+/// Positional options, as `--push-state` saves them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Modifiers {
+    /// `--as-needed`.
+    pub as_needed: bool,
+    /// `-Bstatic`: `-l` looks only for archives.
+    pub prefer_static: bool,
+    /// `--whole-archive`.
+    pub whole_archive: bool,
+    /// Inside `--start-lib` … `--end-lib`: an object behaves like an archive member.
+    pub start_lib: bool,
+    /// `-b binary`/`--format=binary`.
+    pub format_binary: bool,
+    /// `--just-symbols`/`-R FILE`.
+    pub just_symbols: bool,
+}
+
+/// `--hash-style`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are the option's own")]
+pub enum HashStyle {
+    Sysv,
+    Gnu,
+    Both,
+    None,
+}
+
+impl HashStyle {
+    /// Whether `.gnu.hash` is written.
+    pub fn gnu(self) -> bool {
+        matches!(self, HashStyle::Gnu | HashStyle::Both)
+    }
+    /// Whether `.hash` is written.
+    pub fn sysv(self) -> bool {
+        matches!(self, HashStyle::Sysv | HashStyle::Both)
+    }
+}
+
+/// `--exclude-libs`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ExcludeLibs {
+    /// No archive is excluded.
+    None,
+    /// `ALL`.
+    All,
+    /// These archives, by file name.
+    Named(Vec<Vec<u8>>),
+}
+
+/// `-Bsymbolic` and relatives: which definitions of a shared object bind to itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are the option's own")]
+pub enum Bsymbolic {
+    None,
+    Functions,
+    NonWeakFunctions,
+    NonWeak,
+    All,
+}
+
+/// What happens to references nothing defines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unresolved {
+    /// For references from objects.
+    pub in_objects: UnresolvedPolicy,
+    /// `-z defs`/`--no-undefined` for `-shared` (an executable always reports).
+    pub in_shared_output: bool,
+}
+
+/// `--unresolved-symbols`, `--warn-unresolved-symbols`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnresolvedPolicy {
+    /// An error (the default).
+    Error,
+    /// A warning.
+    Warn,
+    /// Silence: the reference becomes 0, or dynamic in a shared object.
+    Ignore,
+}
+
+/// Symbol visibility (gABI, `st_other`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the gABI's names")]
+pub enum Visibility {
+    Default,
+    Protected,
+    Hidden,
+    Internal,
+}
+
+/// How much of the symbol and debug information to leave out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strip {
+    /// Keep everything.
+    None,
+    /// `-S`: leave out debug sections.
+    Debug,
+    /// `-s`: leave out debug sections and the symbol table.
+    All,
+}
+
+/// Which local symbols to leave out of `.symtab`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Discard {
+    /// The default: temporary `.L` symbols in merge sections only.
+    Default,
+    /// `--discard-none`.
+    None,
+    /// `-X`: temporary local symbols.
+    Temporaries,
+    /// `-x`: all local symbols.
+    All,
+}
+
+/// `--build-id`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BuildId {
+    /// No build-id note.
+    None,
+    /// 20 bytes from a fast, wide hash of the contents (`fast`, and the bare option).
+    Fast,
+    /// 16 bytes.
+    Md5,
+    /// 20 bytes.
+    Sha1,
+    /// 32 bytes.
+    Sha256,
+    /// 16 random bytes (RFC 9562, version 4).
+    Uuid,
+    /// The bytes given.
+    Bytes(Vec<u8>),
+}
+
+/// `--compress-debug-sections`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DebugCompression {
+    /// Stored as they are.
+    None,
+    /// ELFCOMPRESS_ZLIB at a level.
+    Zlib(u32),
+    /// ELFCOMPRESS_ZSTD at a level.
+    Zstd(i32),
+}
+
+/// Where the profile of this link goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Profile {
+    /// Nothing is recorded.
+    Off,
+    /// The phase table on standard error.
+    Table,
+    /// A file; the ending decides the format.
+    File(PathBuf),
+}
+
+/// `-z` keywords with an effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ZFlags {
+    /// `now`: DF_BIND_NOW, no lazy binding.
+    pub now: bool,
+    /// `relro` (default) or `norelro`.
+    pub relro: bool,
+    /// `text`: text relocations are errors (default); `notext` allows them with DT_TEXTREL.
+    pub text: bool,
+    /// `execstack`: PT_GNU_STACK is executable.
+    pub execstack: bool,
+    /// `nognustack`: write no PT_GNU_STACK.
+    pub no_gnu_stack: bool,
+    /// `stack-size=N`: `p_memsz` of PT_GNU_STACK.
+    pub stack_size: u64,
+    /// `max-page-size=N`.
+    pub max_page_size: Option<u64>,
+    /// `common-page-size=N`.
+    pub common_page_size: Option<u64>,
+    /// `separate-code` (default), `noseparate-code`, `separate-loadable-segments`.
+    pub separate: SeparateCode,
+    /// `nocopyreloc`.
+    pub no_copy_reloc: bool,
+    /// `dynamic-undefined-weak`.
+    pub dynamic_undefined_weak: bool,
+    /// `combreloc` (default) sorts dynamic relocations.
+    pub combreloc: bool,
+    /// `nodelete`, DF_1_NODELETE.
+    pub nodelete: bool,
+    /// `nodlopen`, DF_1_NOOPEN.
+    pub nodlopen: bool,
+    /// `nodump`, DF_1_NODUMP.
+    pub nodump: bool,
+    /// `nodefaultlib`, DF_1_NODEFLIB.
+    pub nodefaultlib: bool,
+    /// `initfirst`, DF_1_INITFIRST.
+    pub initfirst: bool,
+    /// `interpose`, DF_1_INTERPOSE.
+    pub interpose: bool,
+    /// `origin`, DF_ORIGIN and DF_1_ORIGIN.
+    pub origin: bool,
+    /// `global`, DF_1_GLOBAL.
+    pub global: bool,
+    /// `loadfltr`, DF_1_LOADFLTR.
+    pub loadfltr: bool,
+    /// `ibt`/`force-ibt`: mark IBT whatever the inputs say (`ibt`), PLT with ENDBR.
+    pub ibt: bool,
+    /// `ibtplt`: PLT with ENDBR only.
+    pub ibtplt: bool,
+    /// `shstk`: mark SHSTK whatever the inputs say.
+    pub shstk: bool,
+    /// `cet-report=`.
+    pub cet_report: CetReport,
+    /// `x86-64-{baseline,v2,v3,v4}`: GNU_PROPERTY_X86_ISA_1_NEEDED bits to add.
+    pub isa_needed: u32,
+    /// `keep-text-section-prefix`.
+    pub keep_text_section_prefix: bool,
+    /// `rodynamic`: `.dynamic` is read-only.
+    pub rodynamic: bool,
+    /// `nosectionheader`.
+    pub no_section_header: bool,
+    /// `dead-reloc-in-nonalloc=GLOB=VALUE`, in order.
+    pub dead_reloc_in_nonalloc: Vec<(Vec<u8>, u64)>,
+    /// `unique-symbol`-like keywords live in the option table only.
+    pub undefs: bool,
+}
+
+/// `-z cet-report=`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the option's own words")]
+pub enum CetReport {
+    None,
+    Warning,
+    Error,
+}
+
+/// How code is kept apart from data in memory and in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SeparateCode {
+    /// `noseparate-code`: code shares pages with read-only data.
+    No,
+    /// `separate-code`: code has pages of its own.
+    Code,
+    /// `separate-loadable-segments`: every PT_LOAD has pages of its own.
+    Loadable,
+}
+
+impl Default for Config {
+    /// What a bare `ld` without options means on x86-64 Linux.
+    fn default() -> Self {
+        Config {
+            output: PathBuf::from("a.out"),
+            kind: OutputKind::Executable,
+            is_static: false,
+            dynamic_linker: None,
+            no_dynamic_linker: false,
+            emulation: None,
+            inputs: Vec::new(),
+            library_paths: Vec::new(),
+            sysroot: None,
+            nostdlib: false,
+            entry: None,
+            init: b"_init".to_vec(),
+            fini: b"_fini".to_vec(),
+            undefined: Vec::new(),
+            require_defined: Vec::new(),
+            defsyms: Vec::new(),
+            wraps: Vec::new(),
+            trace_symbols: Vec::new(),
+            soname: None,
+            rpath: None,
+            rpath_link: Vec::new(),
+            new_dtags: true,
+            hash_style: HashStyle::Both,
+            filters: Vec::new(),
+            auxiliaries: Vec::new(),
+            audit: None,
+            depaudit: None,
+            version_scripts: Vec::new(),
+            dynamic_lists: Vec::new(),
+            export_dynamic_symbols: SymbolList::default(),
+            export_dynamic_symbol_lists: Vec::new(),
+            export_dynamic: false,
+            exclude_libs: ExcludeLibs::None,
+            retain_symbols_file: None,
+            bsymbolic: Bsymbolic::None,
+            no_undefined_version: false,
+            default_symver: false,
+            unresolved: Unresolved { in_objects: UnresolvedPolicy::Error, in_shared_output: false },
+            allow_shlib_undefined: None,
+            allow_multiple_definition: false,
+            warn_common: false,
+            warn_backrefs: false,
+            gc_sections: false,
+            print_gc_sections: false,
+            gc_keep_exported: false,
+            start_stop_gc: false,
+            start_stop_visibility: Visibility::Protected,
+            optimize: 1,
+            strip: Strip::None,
+            discard: Discard::Default,
+            build_id: BuildId::None,
+            eh_frame_hdr: false,
+            emit_relocs: false,
+            compress_debug: DebugCompression::None,
+            z: ZFlags::default(),
+            relr: false,
+            relax: true,
+            rosegment: true,
+            image_base: None,
+            section_starts: Vec::new(),
+            package_metadata: None,
+            dependency_file: None,
+            map_file: None,
+            trace_inputs: false,
+            profile: Profile::Off,
+            stats: false,
+            threads: None,
+            fork: true,
+            error_limit: 20,
+            fatal_warnings: false,
+            noinhibit_exec: false,
+            demangle: true,
+            execstack_is_error: false,
+            rwx_is_error: false,
+            producer: format!("manifold {}", env!("CARGO_PKG_VERSION")),
+            command_line: Vec::new(),
+        }
+    }
+}
+
+impl Default for ZFlags {
+    fn default() -> Self {
+        ZFlags {
+            now: false,
+            relro: true,
+            text: true,
+            execstack: false,
+            no_gnu_stack: false,
+            stack_size: 0,
+            max_page_size: None,
+            common_page_size: None,
+            separate: SeparateCode::Code,
+            no_copy_reloc: false,
+            dynamic_undefined_weak: false,
+            combreloc: true,
+            nodelete: false,
+            nodlopen: false,
+            nodump: false,
+            nodefaultlib: false,
+            initfirst: false,
+            interpose: false,
+            origin: false,
+            global: false,
+            loadfltr: false,
+            ibt: false,
+            ibtplt: false,
+            shstk: false,
+            cet_report: CetReport::None,
+            isa_needed: 0,
+            keep_text_section_prefix: false,
+            rodynamic: false,
+            no_section_header: false,
+            dead_reloc_in_nonalloc: Vec::new(),
+            undefs: false,
+        }
+    }
+}
+
+impl Config {
+    /// Whether addresses are unknown until load time (PIE or shared object).
+    pub fn is_pic(&self) -> bool {
+        matches!(self.kind, OutputKind::PositionIndependentExecutable | OutputKind::SharedObject)
+    }
+    /// Whether the output is a shared object.
+    pub fn is_shared(&self) -> bool {
+        self.kind == OutputKind::SharedObject
+    }
+    /// Whether the output is a program, position independent or not.
+    pub fn is_executable(&self) -> bool {
+        matches!(self.kind, OutputKind::Executable | OutputKind::PositionIndependentExecutable)
+    }
+}

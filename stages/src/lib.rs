@@ -1,0 +1,5 @@
+//! What a linker does, one module a stage, in the order data flows.
+
+pub mod config;
+pub mod report;
+pub mod script;

@@ -1,0 +1,92 @@
+//! Problems: what went wrong, where, and what to do about it.
+//!
+//! Stages hand problems to [`Problems`] from any worker, in any order. [`Problems::into_sorted`] puts them in
+//! the order of the command line, so the same link always reports the same text. Nothing is printed here;
+//! the command line front end does that.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// How bad a problem is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The link fails.
+    Error,
+    /// The link goes on (unless `--fatal-warnings`).
+    Warning,
+}
+
+/// One thing to tell the user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Whether the link fails.
+    pub severity: Severity,
+    /// One line: where and what, lower case, no full stop: `a.o: undefined symbol: foo`.
+    pub message: String,
+    /// Further lines, each shown behind `>>> `: who refers to it, where else it is defined, what to do.
+    pub notes: Vec<String>,
+    /// Orders problems of one link: the command-line rank of the file, then a position within it.
+    pub rank: (u32, u64),
+}
+
+impl Problem {
+    /// An error about nothing on the command line in particular.
+    pub fn error(message: impl Into<String>) -> Problem {
+        Problem { severity: Severity::Error, message: message.into(), notes: Vec::new(), rank: (0, 0) }
+    }
+    /// A warning.
+    pub fn warning(message: impl Into<String>) -> Problem {
+        Problem { severity: Severity::Warning, ..Problem::error(message) }
+    }
+    /// Adds a line of explanation.
+    pub fn note(mut self, note: impl Into<String>) -> Problem {
+        self.notes.push(note.into());
+        self
+    }
+    /// Says where in the command line's order this belongs.
+    pub fn at(mut self, file: u32, position: u64) -> Problem {
+        self.rank = (file, position);
+        self
+    }
+}
+
+/// Proof that a link cannot go on: at least one error has been reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Failed;
+
+/// Collects problems from all workers.
+#[derive(Debug, Default)]
+pub struct Problems {
+    list: Mutex<Vec<Problem>>,
+    errors: AtomicUsize,
+}
+
+impl Problems {
+    /// Records a problem.
+    pub fn push(&self, problem: Problem) {
+        if problem.severity == Severity::Error {
+            self.errors.fetch_add(1, Ordering::Relaxed);
+        }
+        self.list.lock().unwrap_or_else(|e| e.into_inner()).push(problem);
+    }
+    /// Records an error and returns the proof of it.
+    pub fn fail(&self, problem: Problem) -> Failed {
+        self.push(problem);
+        Failed
+    }
+    /// How many errors there are so far.
+    pub fn errors(&self) -> usize {
+        self.errors.load(Ordering::Relaxed)
+    }
+    /// `Err` if there has been an error: milestones call this before they promise anything.
+    pub fn checkpoint(&self) -> Result<(), Failed> {
+        if self.errors() == 0 { Ok(()) } else { Err(Failed) }
+    }
+    /// All problems in the order of the command line, without duplicates.
+    pub fn into_sorted(self) -> Vec<Problem> {
+        let mut list = self.list.into_inner().unwrap_or_else(|e| e.into_inner());
+        list.sort_by(|a, b| (a.rank, &a.message).cmp(&(b.rank, &b.message)));
+        list.dedup();
+        list
+    }
+}
