@@ -1,1 +1,11 @@
-//! .
+//! The dataflow runtime: a fixed set of workers, flows of stages and bounded channels on top of them,
+//! spans of everything that ran, and the few byte kernels that deserve SIMD.
+//!
+//! It knows nothing of linking or of object files. [`run`] starts a [`Pool`]; loops, graph walks, lanes
+//! and flows are jobs on it and nest freely; a [`Tracer`] watches.
+
+pub mod pool;
+pub mod trace;
+
+pub use pool::{Panicked, Pool, Walk, run};
+pub use trace::Tracer;
