@@ -140,11 +140,12 @@ impl Glob {
                     position += 1;
                 }
                 b'[' => match parse_set(&pattern[position..]) {
-                    Some((set, length)) => {
+                    Bracket::Set(set, length) => {
                         elements.push(Element::Set(Box::new(set)));
                         position += length;
                     }
-                    None => elements.push(Element::Byte(b'[')),
+                    Bracket::Open => elements.push(Element::Byte(b'[')),
+                    Bracket::UnknownClass => return Glob { head: Piece::Never, rest: None },
                 },
                 _ => elements.push(Element::Byte(byte)),
             }
@@ -197,45 +198,61 @@ impl Glob {
     }
 }
 
-/// The set behind a `[` and how many bytes of the pattern it takes, with its `]`; `None` if nothing closes it.
-fn parse_set(pattern: &[u8]) -> Option<(ByteSet, usize)> {
+/// What a `[` turns out to be.
+enum Bracket {
+    /// A set, and how many bytes of the pattern behind the `[` it takes, with its `]`.
+    Set(ByteSet, usize),
+    /// Nothing closes it: an ordinary byte.
+    Open,
+    /// It holds a class there is no such thing as; nothing matches.
+    UnknownClass,
+}
+
+fn parse_set(pattern: &[u8]) -> Bracket {
     let mut set = ByteSet::default();
     let negated = matches!(pattern.first(), Some(b'!' | b'^'));
     let start = usize::from(negated);
     let mut position = start;
     loop {
-        let byte = *pattern.get(position)?;
-        position += 1;
+        let Some(byte) = take(pattern, &mut position) else { return Bracket::Open };
         if byte == b']' && position > start + 1 {
             break;
         }
         if byte == b'['
-            && pattern.get(position) == Some(&b':')
-            && let Some(length) = memchr::memmem::find(&pattern[position + 1..], b":]")
-            && let Some(class) = class(&pattern[position + 1..position + 1 + length])
+            && let Some(name) = class_name(&pattern[position..])
         {
+            let Some(class) = class(name) else { return Bracket::UnknownClass };
             (0..=u8::MAX).filter(|byte| class(*byte)).for_each(|byte| set.insert(byte));
-            position += length + 3;
+            position += name.len() + ":".len() + ":]".len();
             continue;
         }
-        let first = if byte == b'\\' { take(pattern, &mut position)? } else { byte };
+        let is_escape = byte == b'\\';
+        let first = if is_escape { take(pattern, &mut position) } else { Some(byte) };
         let is_range =
             pattern.get(position) == Some(&b'-') && pattern.get(position + 1).is_some_and(|end| *end != b']');
         let last = if is_range {
             position += 1;
-            match take(pattern, &mut position)? {
-                b'\\' => take(pattern, &mut position)?,
+            match take(pattern, &mut position) {
+                Some(b'\\') => take(pattern, &mut position),
                 last => last,
             }
         } else {
             first
         };
+        let (Some(first), Some(last)) = (first, last) else { return Bracket::Open };
         (first..=last).for_each(|byte| set.insert(byte));
     }
     if negated {
         set.complement();
     }
-    Some((set, position))
+    Bracket::Set(set, position)
+}
+
+/// The `name` of `:name:]`.
+fn class_name(pattern: &[u8]) -> Option<&[u8]> {
+    let name = pattern.strip_prefix(b":")?;
+    let length = name.iter().take_while(|byte| byte.is_ascii_lowercase()).count();
+    name[length..].starts_with(b":]").then_some(&name[..length])
 }
 
 fn take(pattern: &[u8], position: &mut usize) -> Option<u8> {
@@ -357,7 +374,8 @@ mod tests {
             ("[a-]", &["a", "-"], &["b"]),
             ("[c-a]", &[], &["a", "b", "c"]),
             ("[[:digit:]x]", &["1", "x"], &["a", ":"]),
-            ("[[:nonsense:]", &["[", ":", "n"], &["z", "]"]),
+            ("[[:nonsense:]", &[], &["[", ":", "n", "z", "]"]),
+            ("[[:a]", &["[", ":", "a"], &["b", "]"]),
             ("[\\]a]", &["]", "a"], &["\\"]),
             ("[a", &["[a"], &["a"]),
             ("a\\*b", &["a*b"], &["aab", "a\\*b"]),
