@@ -1,0 +1,4 @@
+//! Checked views of on-disk structures.
+
+pub mod identify;
+pub mod archive;
