@@ -1,8 +1,7 @@
 //! Checked views of on-disk structures, on top of the `object` crate's definitions.
 
 pub mod archive;
-pub mod compressed;
-pub mod properties;
+pub mod identify;
 
 use object::LittleEndian as LE;
 
