@@ -152,17 +152,14 @@ impl Marking<'_> {
         let named = config.undefined.iter().chain(&config.require_defined).map(Vec::as_slice);
         let mut roots: Vec<SymbolId> =
             named.chain([entry, &config.init, &config.fini]).filter_map(|n| symbols.find(n)).collect();
-        let keep_exported = config.is_shared() || config.gc_keep_exported || config.export_dynamic;
         for (n, state) in self.selection.states.iter().enumerate() {
             let id = SymbolId(n as u32);
-            if state.is_exported() && (keep_exported || self.selection.references[n] & crate::select::seen::SHARED != 0 || state.is_exported()) {
+            if state.is_exported() {
                 roots.push(id);
             }
         }
         for (_, value) in &config.defsyms {
-            let mut names = Vec::new();
-            value.symbols(&mut names);
-            roots.extend(names.iter().filter_map(|n| symbols.find(n)));
+            value.for_each_symbol(&mut |name| roots.extend(symbols.find(name)));
         }
         roots
     }

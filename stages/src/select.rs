@@ -28,8 +28,8 @@ mod versions;
 
 pub use def::{Class, Def};
 pub use exports::SymbolState;
-pub use provided::{Anchor, Provided, Provision};
-pub use versions::{VersionTable, VERSION_GLOBAL, VERSION_LOCAL};
+pub use provided::{Anchor, Assignment, Provided, Provision, provide};
+pub use versions::{VERSION_GLOBAL, VERSION_HIDDEN, VERSION_LOCAL, VersionDefinition, VersionTable};
 
 use crate::config::Config;
 use crate::context::Cx;

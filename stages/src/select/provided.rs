@@ -120,11 +120,7 @@ pub fn provide(config: &Config, inputs: &Inputs, symbols: &mut Symbols, assignme
         } else {
             symbols.add(&assignment.name)
         };
-        let mut names = Vec::new();
-        assignment.value.symbols(&mut names);
-        for name in names {
-            provided.wanted.push(symbols.add(&name));
-        }
+        assignment.value.for_each_symbol(&mut |name| provided.wanted.push(symbols.add(name)));
         provided.list.push(Provision {
             id,
             anchor: Anchor::Expr(assignment.value.clone()),
@@ -134,9 +130,6 @@ pub fn provide(config: &Config, inputs: &Inputs, symbols: &mut Symbols, assignme
         });
     }
     for (name, anchor, is_hidden) in fixed() {
-        if matches!(anchor, Anchor::IrelativeStart | Anchor::IrelativeEnd) && config.is_pic() {
-            // A position-independent program relocates itself; the range must be empty (it is: both 0).
-        }
         if let Some(id) = symbols.find(name) {
             let is_hidden = is_hidden || config.is_shared();
             provided.list.push(Provision { id, anchor, is_forced: false, is_hidden, is_wanted: false });
