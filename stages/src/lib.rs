@@ -4,3 +4,5 @@ pub mod config;
 pub mod report;
 pub mod elf;
 pub mod script;
+pub mod demangle;
+pub mod suggest;
