@@ -2,3 +2,5 @@
 
 pub mod identify;
 pub mod archive;
+pub mod compressed;
+pub mod properties;
