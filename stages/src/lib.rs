@@ -6,3 +6,5 @@ pub mod elf;
 pub mod script;
 pub mod demangle;
 pub mod suggest;
+pub mod build_id;
+pub mod depfile;
