@@ -4,3 +4,7 @@ pub mod config;
 pub mod report;
 pub mod elf;
 pub mod script;
+pub mod demangle;
+pub mod suggest;
+pub mod build_id;
+pub mod depfile;
