@@ -115,6 +115,10 @@ impl DynamicStrings {
         self.known.insert(string.to_vec(), offset);
         offset
     }
+    /// The offset of a string that was added, 0 if it was not.
+    pub fn find(&self, string: &[u8]) -> u32 {
+        self.known.get(string).copied().unwrap_or(0)
+    }
     /// Adds a string that is known to be new.
     fn append(&mut self, string: &[u8]) -> u32 {
         let offset = self.bytes.len() as u32;

@@ -39,3 +39,8 @@ pub fn range(data: &'static [u8], offset: u64, size: u64) -> Option<&'static [u8
     let end = start.checked_add(usize::try_from(size).ok()?)?;
     data.get(start..end)
 }
+
+/// A section of the large code model (x86-64 psABI, "Section Flags").
+pub const SHF_X86_64_LARGE: u32 = 0x1000_0000;
+/// A tentative definition of the large code model (x86-64 psABI, "Special Section Indexes").
+pub const SHN_X86_64_LCOMMON: u16 = 0xff02;

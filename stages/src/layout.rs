@@ -13,10 +13,8 @@
 //! apart, so that the file has no holes.
 
 use crate::outputs::OutputSection;
-use object::elf::{
-    PF_R, PF_W, PF_X, PT_DYNAMIC, PT_GNU_EH_FRAME, PT_GNU_PROPERTY, PT_GNU_RELRO, PT_GNU_STACK, PT_INTERP, PT_LOAD,
-    PT_NOTE, PT_PHDR, PT_TLS, SHF_ALLOC, SHF_EXECINSTR, SHF_TLS, SHF_WRITE, SHF_X86_64_LARGE, SHT_NOBITS, SHT_NOTE,
-};
+use crate::elf::{SHF_X86_64_LARGE};
+use object::elf::{PF_R, PF_W, PF_X, PT_DYNAMIC, PT_GNU_EH_FRAME, PT_GNU_PROPERTY, PT_GNU_RELRO, PT_GNU_STACK, PT_INTERP, PT_LOAD, PT_NOTE, PT_PHDR, PT_TLS, SHF_ALLOC, SHF_EXECINSTR, SHF_TLS, SHF_WRITE, SHT_NOBITS, SHT_NOTE};
 
 /// What shapes the image.
 #[derive(Debug, Clone)]
@@ -235,14 +233,15 @@ fn load_flags(section: &OutputSection, shape: &Shape) -> u32 {
     flags
 }
 
-/// The order of all sections in the file.
+/// The order of all sections in the file; those without members are left out.
 pub fn order(sections: &[OutputSection], shape: &Shape) -> Vec<u32> {
-    let mut order: Vec<u32> = (0..sections.len() as u32).collect();
+    let mut order: Vec<u32> =
+        (0..sections.len() as u32).filter(|i| !sections[*i as usize].members.is_empty()).collect();
     order.sort_by_key(|i| class_of(&sections[*i as usize], shape));
     order
 }
 
-/// Lays everything out. Sections without content must have been dropped before.
+/// Lays everything out.
 pub fn layout(sections: &[OutputSection], shape: &Shape) -> Layout {
     let order = order(sections, shape);
     let loaded: Vec<&OutputSection> =

@@ -328,6 +328,13 @@ fn gather_object(
     (result, kinds)
 }
 
+/// Forgets what no section and no byte went to. Positions stay: a section without members is not laid out.
+pub fn drop_empty(outputs: &mut Outputs) {
+    for section in &mut outputs.sections {
+        section.members.retain(|member| member.size > 0 || matches!(member.content, Content::Chunk(_)));
+    }
+}
+
 /// Address of the pool member a section became, if it was merged: (loaded, member).
 pub fn merged_member(loaded: &Merged, debug: &Merged, is_alloc: bool, section: SectionId) -> Option<MemberId> {
     if is_alloc { loaded.member(section) } else { debug.member(section) }

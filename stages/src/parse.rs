@@ -16,7 +16,7 @@ mod object;
 mod shared;
 
 pub use names::is_c_identifier;
-pub use object::output_flags;
+pub use object::{can_merge, output_flags};
 
 use crate::config::{Config, ExcludeLibs};
 use crate::intern::NameSink;

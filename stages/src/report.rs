@@ -87,6 +87,10 @@ impl Problems {
     pub fn errors(&self) -> usize {
         self.errors.load(Ordering::Relaxed)
     }
+    /// Whether anything has been reported at all.
+    pub fn has_any(&self) -> bool {
+        !self.list.lock().unwrap_or_else(|e| e.into_inner()).is_empty()
+    }
     /// `Err` if there has been an error: milestones call this before they promise anything.
     pub fn checkpoint(&self) -> Result<(), Failed> {
         if self.errors() == 0 { Ok(()) } else { Err(Failed) }

@@ -349,7 +349,7 @@ pub fn local_facts(object: &Object, symbol: usize, is_live: impl Fn(SectionId) -
     if entry.st_type() == object::elf::STT_GNU_IFUNC {
         facts = facts | Facts::IFUNC;
     }
-    if header.has(object::elf::SHF_X86_64_LARGE) {
+    if header.has(crate::elf::SHF_X86_64_LARGE) {
         facts = facts | Facts::FAR;
     }
     facts

@@ -324,7 +324,7 @@ impl Resolution {
 
 /// Whether a symbol is a tentative definition: SHN_COMMON, or SHN_X86_64_LCOMMON of the large model.
 pub fn is_common(symbol: &Sym) -> bool {
-    matches!(symbol.st_shndx.get(LE), SHN_COMMON | object::elf::SHN_X86_64_LCOMMON)
+    matches!(symbol.st_shndx.get(LE), SHN_COMMON | crate::elf::SHN_X86_64_LCOMMON)
 }
 
 fn mark_shared(shared: &crate::model::SharedObject, references: &[AtomicU8]) {

@@ -14,7 +14,8 @@ use crate::report::Problem;
 use crate::scan::Scan;
 use crate::select::{Class, Selection, is_common};
 use object::LittleEndian as LE;
-use object::elf::{SHN_X86_64_LCOMMON, STT_TLS, STV_PROTECTED};
+use crate::elf::{SHN_X86_64_LCOMMON};
+use object::elf::{STT_TLS, STV_PROTECTED};
 use std::collections::HashMap;
 
 /// A symbol, global or local to an object.

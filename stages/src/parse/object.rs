@@ -325,25 +325,22 @@ fn attach_relocations(object: &mut Object, headers: &[Shdr]) -> Result<(), Strin
     Ok(())
 }
 
-/// Mergeable sections that cannot be taken apart are copied whole.
+/// Mergeable sections that cannot be taken apart are copied whole. Of compressed ones that is known later.
 fn drop_merge_where_impossible(object: &mut Object) {
     for section in &mut object.sections {
-        if section.kind != SectionKind::Merge {
-            continue;
-        }
-        let entsize = u64::from(section.entsize);
-        let is_compressed = section.has(SHF_COMPRESSED);
-        let whole = entsize != 0 && (is_compressed || section.size.is_multiple_of(entsize));
-        let strings_ok = !section.has(SHF_STRINGS) || matches!(entsize, 1 | 2 | 4);
-        let terminated = !section.has(SHF_STRINGS) || is_compressed || ends_with_nul(section.contents, entsize);
-        if !whole || !strings_ok || !terminated || section.rela != 0 || section.size > u64::from(u32::MAX) {
+        if section.kind == SectionKind::Merge && !section.has(SHF_COMPRESSED) && !can_merge(section) {
             section.kind = SectionKind::Regular;
         }
     }
 }
 
-fn ends_with_nul(contents: &[u8], entsize: u64) -> bool {
-    contents.is_empty() || contents.iter().rev().take(entsize as usize).all(|b| *b == 0)
+/// Whether a section consists of whole constants, or of terminated strings, that nothing relocates.
+pub fn can_merge(section: &Section) -> bool {
+    let entsize = section.entsize as usize;
+    let is_whole = entsize != 0 && section.contents.len().is_multiple_of(entsize);
+    let is_text = !section.has(SHF_STRINGS)
+        || matches!(entsize, 1 | 2 | 4) && section.contents.iter().rev().take(entsize).all(|byte| *byte == 0);
+    is_whole && is_text && section.rela == 0 && section.size <= u64::from(u32::MAX)
 }
 
 fn read_symbols(
@@ -506,5 +503,5 @@ fn intern_names(object: &mut Object, names: &mut NameSink) -> Result<(), String>
 
 /// Whether a section is writable, executable, … in the output sense: the flags that reach `sh_flags`.
 pub fn output_flags(section: &Section) -> u32 {
-    section.flags & (SHF_ALLOC | SHF_WRITE | SHF_EXECINSTR | object::elf::SHF_TLS | object::elf::SHF_X86_64_LARGE)
+    section.flags & (SHF_ALLOC | SHF_WRITE | SHF_EXECINSTR | object::elf::SHF_TLS | crate::elf::SHF_X86_64_LARGE)
 }

@@ -6,7 +6,8 @@ use crate::config::UnresolvedPolicy;
 use crate::model::{Inputs, SectionId, SymbolId};
 use crate::select::{Anchor, Class, Provided, Selection, seen};
 use object::LittleEndian as LE;
-use object::elf::{SHF_TLS, SHF_X86_64_LARGE, SHN_ABS, SHN_X86_64_LCOMMON, STT_FUNC, STT_GNU_IFUNC, STT_NOTYPE, STT_TLS};
+use crate::elf::{SHF_X86_64_LARGE, SHN_X86_64_LCOMMON};
+use object::elf::{SHF_TLS, SHN_ABS, STT_FUNC, STT_GNU_IFUNC, STT_NOTYPE, STT_TLS};
 
 /// Facts by [`SymbolId`].
 #[derive(Debug)]

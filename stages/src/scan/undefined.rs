@@ -7,6 +7,7 @@ use crate::intern::Symbols;
 use crate::model::{FileId, Inputs, SymbolId};
 use crate::report::{Problem, Severity};
 use crate::select::{Class, Selection};
+use crate::suggest::{Suggestion, suggest};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -55,8 +56,8 @@ impl Undefined {
             if def.class() == Class::Shared {
                 let origin = inputs.files[def.file().index()].origin();
                 problem = problem.note(format!("{origin} defines it, but a {visibility}symbol must be defined in this output"));
-            } else if let Some(hint) = hint(symbols, selection, symbol, name) {
-                problem = problem.note(format!("did you mean: {}", cx.symbol_text(hint)));
+            } else if let Some(suggestion) = suggestion(symbols, selection, symbol, name) {
+                problem = problem.note(suggestion.text());
             }
             let (file, section, offset) = uses[0];
             cx.problems.push(problem.at(file.0, u64::from(section) << 32 | offset & 0xffff_ffff));
@@ -65,8 +66,8 @@ impl Undefined {
 }
 
 /// A defined name that is close to an undefined one.
-fn hint(symbols: &Symbols, selection: &Selection, symbol: SymbolId, name: &[u8]) -> Option<&'static [u8]> {
+fn suggestion(symbols: &Symbols, selection: &Selection, symbol: SymbolId, name: &[u8]) -> Option<Suggestion> {
     let candidates =
         symbols.iter().filter(|(id, _)| *id != symbol && !selection.def(*id).is_undefined()).map(|(_, name)| name);
-    crate::suggest::suggest(name, candidates)
+    suggest(name, candidates)
 }

@@ -93,7 +93,7 @@ pub struct Row {
 }
 
 macro_rules! rows {
-    ($($number:literal $name:ident $field:ident $calculation:ident $prefix:literal)*) => {
+    ($($number:literal $name:tt $field:ident $calculation:ident $prefix:literal)*) => {
         &[$(Row {
             number: $number,
             name: concat!("R_X86_64_", stringify!($name)),
