@@ -1,5 +1,8 @@
 //! What a linker does, one module a stage, in the order data flows.
 
+pub mod link;
+
 pub mod config;
 pub mod report;
 pub mod script;
+pub mod commit;
