@@ -1,5 +1,7 @@
 //! The table itself: it is consistent, and every option in it is understood in every spelling.
 
+mod drivers;
+
 use super::*;
 use crate::parse::parse;
 use stages::report::{Problem, Severity};
