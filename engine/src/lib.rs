@@ -4,8 +4,10 @@
 //! It knows nothing of linking or of object files. [`run`] starts a [`Pool`]; loops, graph walks, lanes
 //! and flows are jobs on it and nest freely; a [`Tracer`] watches.
 
+pub mod flow;
 pub mod pool;
 pub mod trace;
 
+pub use flow::{Flow, FlowError, Next, Receiver, Sender};
 pub use pool::{Panicked, Pool, Walk, run};
-pub use trace::Tracer;
+pub use trace::{Label, Trace, Tracer};

@@ -42,7 +42,7 @@ use std::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use crate::trace::Tracer;
+use crate::trace::{Tracer, WAIT};
 
 /// Stack of a started worker, in bytes: what a main thread usually has.
 const STACK_SIZE: usize = 8 << 20;
@@ -318,6 +318,11 @@ impl Pool {
         self.shared.threads == 1 || self.seat().is_none()
     }
 
+    /// Another handle on the same workers.
+    pub(crate) fn handle(&self) -> Pool {
+        Pool { shared: Arc::clone(&self.shared) }
+    }
+
     /// Whether somebody could take work offered now. A hint.
     pub(crate) fn has_idle(&self) -> bool {
         self.shared.available.load(Ordering::Relaxed) > 0
@@ -379,7 +384,7 @@ impl Pool {
                         self.shared.lock()
                     }
                     None => {
-                        let _span = self.tracer().wait_span();
+                        let _span = self.tracer().span(WAIT);
                         self.shared
                             .sleep(board, worker, id, |board| job.has_work() || board.find_work(id).is_some())
                     }

@@ -4,5 +4,6 @@ pub mod link;
 
 pub mod config;
 pub mod report;
+pub mod elf;
 pub mod script;
 pub mod commit;

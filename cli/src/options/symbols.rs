@@ -130,7 +130,8 @@ const OPTIONS: &[Opt] = &[
 
 fn defsym(t: &mut Typed, v: &[u8]) -> Answer {
     let (name, expression) = pair(v, "SYMBOL=EXPRESSION")?;
-    t.config.defsyms.push((name.to_vec(), parse_expr(expression)?));
+    let expression = parse_expr(expression).map_err(|wrong| wrong.to_string())?;
+    t.config.defsyms.push((name.to_vec(), expression));
     Ok(())
 }
 

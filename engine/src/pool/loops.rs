@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Blame, Job, Pool, caught};
+use crate::trace::Label;
 
 /// A loop as a job.
 struct Loop<'a, I, F> {
@@ -38,7 +39,7 @@ impl<S, I: Fn() -> S + Sync, F: Fn(&mut S, usize) + Sync> Job for Loop<'_, I, F>
                 }
                 let stop = self.end.min(start.saturating_add(self.grain));
                 let mut span = pool.tracer().span(self.stage);
-                span.index(start);
+                span.label(&Label::Index(start as u64));
                 span.items(stop - start);
                 let state = state.get_or_insert_with(self.init);
                 for index in start..stop {
