@@ -12,6 +12,7 @@ mod resolve;
 mod help;
 mod messages;
 mod threads;
+mod profile;
 mod signals;
 mod run;
 
@@ -57,12 +58,16 @@ fn main() -> ExitCode {
     }
 }
 
-/// Links on as many threads as may be used.
+/// Links on as many threads as may be used, and profiles that if asked to.
 fn linked(mut config: Config) -> Outcome {
     let claim = threads::claim(config.threads);
     config.threads = Some(claim.threads());
     let tracer = if config.profile == Profile::Off { Tracer::off() } else { Tracer::on() };
-    link(&config, &tracer)
+    let mut outcome = link(&config, &tracer);
+    if let Err(problem) = profile::save(&config.profile, &tracer.collect()) {
+        outcome.problems.push(problem);
+    }
+    outcome
 }
 
 /// Answers the questions on the command line; true if there is nothing else to do.

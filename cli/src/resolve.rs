@@ -6,6 +6,7 @@
 
 use crate::messages::Rules;
 use crate::options::path;
+use crate::profile;
 use crate::typed::Typed;
 use stages::config::{Config, UnresolvedPolicy};
 use stages::report::Problem;
@@ -53,6 +54,7 @@ pub fn resolve(typed: Typed, environment: Environment) -> Resolved {
         problems.push(Problem::error("no input files"));
     }
     problems.extend(contradictions(&config));
+    problems.extend(profile::check(&config.profile));
 
     // -w takes --fatal-warnings back: what is not shown cannot fail a link.
     config.fatal_warnings &= typed.style.warnings;

@@ -79,7 +79,7 @@ impl Scene {
         let directory = std::env::temp_dir().join(format!("manifold-run-{}-{name}", std::process::id()));
         fs::create_dir_all(&directory).unwrap();
         let scene = Scene { directory };
-        fs::copy(built("libmanifold_run.so"), scene.path("libmanifold_run.so")).unwrap();
+        copy(&built("libmanifold_run.so"), &scene.path("libmanifold_run.so"));
         scene.compile("manifold", FAKE);
         scene
     }
@@ -118,6 +118,12 @@ impl Drop for Scene {
     }
 }
 
+/// Copies a program, in a process of its own: a file open for writing here could be inherited by what
+/// another test starts, and could not be executed until that ends.
+fn copy(from: &Path, to: &Path) {
+    assert!(Command::new("cp").arg(from).arg(to).status().unwrap().success());
+}
+
 /// A file of this build, beside the command.
 fn built(name: &str) -> PathBuf {
     Path::new(env!("CARGO_BIN_EXE_manifold")).with_file_name(name)
@@ -138,7 +144,7 @@ fn every_way_to_start_a_program_is_covered() {
     std::os::unix::fs::symlink(scene.path("manifold"), scene.path("ld")).unwrap();
     // What is behind a descriptor is known by its own name, not by that of a link to it.
     fs::create_dir(scene.path("sub")).unwrap();
-    fs::copy("/usr/bin/true", scene.path("sub/ld")).unwrap();
+    copy(Path::new("/usr/bin/true"), &scene.path("sub/ld"));
     let opened = scene.path("sub/ld");
     for (way, environment) in [
         ("execve", true),
@@ -207,8 +213,8 @@ fn installed(name: &str, hook: &str, words: &[&str]) -> (Option<i32>, String, St
     let root = std::env::temp_dir().join(format!("manifold-installed-{}-{name}", std::process::id()));
     fs::create_dir_all(root.join("bin")).unwrap();
     fs::create_dir_all(root.join("lib/manifold")).unwrap();
-    fs::copy(built("manifold"), root.join("bin/manifold")).unwrap();
-    fs::copy(built("libmanifold_run.so"), root.join(hook)).unwrap();
+    copy(&built("manifold"), &root.join("bin/manifold"));
+    copy(&built("libmanifold_run.so"), &root.join(hook));
     let output = Command::new(root.join("bin/manifold")).args(words).output().unwrap();
     fs::remove_dir_all(&root).unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

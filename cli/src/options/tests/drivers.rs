@@ -184,10 +184,10 @@ fn musl_is_understood() {
 fn rustc_is_understood() {
     let scratch = Scratch::new("rustc");
     let linker = scratch.0.join("linker");
-    fs::write(&linker, "#!/bin/sh\nexec gcc '-###' \"$@\" 2>\"$0.log\"\n").unwrap();
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    fs::set_permissions(&linker, mode).unwrap();
-    fs::write(scratch.0.join("a.rs"), "").unwrap();
+    let script = "printf '%s\\n' '#!/bin/sh' 'exec gcc \"-###\" \"$@\" 2>\"$0.log\"' >$0; chmod +x $0";
+    // Another process writes it: a file open for writing here could be inherited by what another test
+    // starts, and could not be executed until that ends.
+    assert!(Command::new("sh").args(["-c", script]).arg(&linker).status().unwrap().success());
     for flags in RUSTC {
         let source = if flags.contains("--crate-type") { "" } else { "fn main() {}" };
         fs::write(scratch.0.join("a.rs"), source).unwrap();
