@@ -20,9 +20,9 @@ use engine::Tracer;
 use resolve::{Environment, Resolved};
 use stages::config::{Config, Profile};
 use stages::link::{Outcome, link};
+use stages::report::Severity;
 use std::ffi::OsString;
 use std::io::Write;
-use std::os::unix::ffi::OsStringExt;
 use std::process::ExitCode;
 use typed::{Questions, Typed};
 
@@ -41,8 +41,7 @@ fn main() -> ExitCode {
     if answer(&typed, questions) {
         return ExitCode::SUCCESS;
     }
-    let environment = Environment { run_path: std::env::var_os("LD_RUN_PATH").map(OsString::into_vec) };
-    let Resolved { config, problems, rules } = resolve::resolve(typed, environment);
+    let Resolved { config, problems, rules } = resolve::resolve(typed, Environment::of_process());
     rules.print(&problems);
     if rules.any_fatal(&problems) {
         return ExitCode::FAILURE;
@@ -51,11 +50,8 @@ fn main() -> ExitCode {
     let outcome = linked(config);
     print(&outcome.listing);
     rules.print(&outcome.problems);
-    if outcome.succeeded && !rules.any_fatal(&outcome.problems) {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    let failed = !outcome.succeeded || rules.any_fatal(&outcome.problems);
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 /// Links on as many threads as may be used, and profiles that if asked to.
@@ -64,6 +60,10 @@ fn linked(mut config: Config) -> Outcome {
     config.threads = Some(claim.threads());
     let tracer = if config.profile == Profile::Off { Tracer::off() } else { Tracer::on() };
     let mut outcome = link(&config, &tracer);
+    if config.noinhibit_exec && outcome.succeeded {
+        // The output was wanted in spite of these.
+        outcome.problems.iter_mut().for_each(|problem| problem.severity = Severity::Warning);
+    }
     if let Err(problem) = profile::save(&config.profile, &tracer.collect()) {
         outcome.problems.push(problem);
     }

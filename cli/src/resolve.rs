@@ -10,6 +10,8 @@ use crate::profile;
 use crate::typed::Typed;
 use stages::config::{Config, UnresolvedPolicy};
 use stages::report::Problem;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 /// Where GNU ld looks for libraries on x86-64 Linux when no `-L` directory has them: the multiarch
@@ -31,6 +33,19 @@ const SYSTEM_DIRECTORIES: &[&[u8]] = &[
 pub struct Environment {
     /// `LD_RUN_PATH`: the `-rpath` of a command line without one.
     pub run_path: Option<Vec<u8>>,
+    /// `COLLECT_NO_DEMANGLE`: symbols are shown as they are unless `--demangle` says otherwise. Set by
+    /// drivers that demangle what the linker prints.
+    pub no_demangle: bool,
+}
+
+impl Environment {
+    /// What this process was given.
+    pub fn of_process() -> Environment {
+        Environment {
+            run_path: std::env::var_os("LD_RUN_PATH").map(OsString::into_vec),
+            no_demangle: std::env::var_os("COLLECT_NO_DEMANGLE").is_some(),
+        }
+    }
 }
 
 /// A command line made ready: what to link, and what was wrong or odd about it.
@@ -69,6 +84,8 @@ pub fn resolve(typed: Typed, environment: Environment) -> Resolved {
     if config.rpath.is_none() {
         config.rpath = environment.run_path.filter(|path| !path.is_empty());
     }
+
+    config.demangle = typed.demangle.unwrap_or(!environment.no_demangle);
 
     let reported = if typed.warn_unresolved { UnresolvedPolicy::Warn } else { UnresolvedPolicy::Error };
     config.unresolved.in_objects = match typed.unresolved {
@@ -154,14 +171,17 @@ mod tests {
     }
 
     #[test]
-    fn the_run_path_of_the_environment_counts_without_an_rpath() {
+    fn the_environment_counts_where_the_command_line_says_nothing() {
         let run = |line: &str| {
             let words: Vec<_> = line.split_whitespace().map(Into::into).collect();
-            let environment = Environment { run_path: Some(b"/run".to_vec()) };
-            resolve(parse(&words), environment).config.rpath
+            let environment = Environment { run_path: Some(b"/run".to_vec()), no_demangle: true };
+            let config = resolve(parse(&words), environment).config;
+            (config.rpath.unwrap(), config.demangle)
         };
-        assert_eq!(run("a.o").as_deref(), Some(&b"/run"[..]));
-        assert_eq!(run("a.o -rpath /x").as_deref(), Some(&b"/x"[..]));
+        assert_eq!(run("a.o"), (b"/run".to_vec(), false));
+        assert_eq!(run("a.o -rpath /x --demangle"), (b"/x".to_vec(), true));
+        assert!(config("").demangle);
+        assert!(!config("--demangle --no-demangle").demangle);
     }
 
     #[test]

@@ -3,8 +3,8 @@
 //! Compilers choose their linker by paths and names of their own, and gcc refuses names it does not know.
 //! This mode needs nobody's consent: the command runs with a small library preloaded (`LD_PRELOAD`, see
 //! ld.so(8)) that, whenever a process of the build starts a program that [is a linker](linkers), starts
-//! manifold in its place. The library ([`hook`](../hook)) is built beside the command and finds manifold by
-//! its own location, so nothing needs to be configured.
+//! manifold in its place. The library (`run/hook.rs`) is built beside the command and finds manifold by its
+//! own location, so nothing needs to be configured.
 //!
 //! Out of reach are processes that load no libraries: statically linked programs (of which Go's tools and
 //! busybox are the common ones) and what runs with raised privileges.

@@ -61,10 +61,10 @@ const OPTIONS: &[Opt] = &[
     }),
     flag(&["no-color-diagnostics"], "Show messages without colour", |t| t.style.color = Color::Never),
     maybe(&["demangle"], "STYLE", "Show symbols as the source spells them (default)", |t, _| {
-        t.config.demangle = true;
+        t.demangle = Some(true);
         Ok(())
     }),
-    flag(&["no-demangle"], "Show symbols as the object files spell them", |t| t.config.demangle = false),
+    flag(&["no-demangle"], "Show symbols as the object files spell them", |t| t.demangle = Some(false)),
     switch(&["warn-execstack"], "Warn when an input asks for an executable stack (default)", |t, on| {
         t.config.warn_execstack = on;
     }),

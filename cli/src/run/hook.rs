@@ -1,7 +1,7 @@
 //! The library that `manifold -run` preloads into every process of a build.
 //!
 //! It stands before the C library's functions that start a program: where the program is a linker that
-//! manifold replaces ([`linkers`]), manifold is started with the same arguments (the zeroth included) and
+//! manifold replaces (`linkers`), manifold is started with the same arguments (the zeroth included) and
 //! environment; everything else is passed on untouched.
 //!
 //! Most callers are in the child of `vfork`, which shares its parent's memory and may only do what is
