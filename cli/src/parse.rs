@@ -24,7 +24,7 @@ pub fn parse(arguments: &[OsString]) -> Typed {
     let mut typed = Typed::default();
     match Words::expand(without_flavor(arguments, &mut typed)) {
         Ok(words) => Parser { index: Index::new(), words, next: 0, typed: &mut typed }.run(),
-        Err(deep) => typed.error(format!("{}: response files nested too deep", deep.0)),
+        Err(file) => typed.error(format!("{}: too many response files; does one name itself?", file.0)),
     }
     typed.config.command_line = arguments.iter().map(|a| a.to_string_lossy().into_owned()).collect();
     typed
@@ -404,5 +404,43 @@ mod tests {
         assert_eq!(trace("-t"), (true, Profile::Off));
         assert_eq!(trace("--trace"), (true, Profile::Table));
         assert_eq!(trace("--trace=x.json"), (false, Profile::File("x.json".into())));
+    }
+
+    /// Whatever is typed, parsing ends and says what is wrong; it never panics.
+    #[test]
+    fn nonsense_does_no_harm() {
+        let pieces: [&[u8]; 16] = [
+            b"-",
+            b"--",
+            b"z",
+            b"o",
+            b"no-",
+            b"=",
+            b"l",
+            b"gc-sections",
+            b"\xff",
+            b"defsym",
+            b"0x",
+            b"%",
+            b"@",
+            b"build-id",
+            b"thinlto-",
+            b" ",
+        ];
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut random = |below: u64| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state % below
+        };
+        for _ in 0..2_000 {
+            let mut word = || {
+                let parts = (0..random(5)).map(|_| pieces[random(16) as usize]).collect::<Vec<_>>();
+                OsStr::from_bytes(&parts.concat()).to_os_string()
+            };
+            let words: Vec<OsString> = (0..8).map(|_| word()).collect();
+            parse(&words);
+        }
     }
 }

@@ -6,8 +6,10 @@
 //! manifold in its place. The library (`run/hook.rs`) is built beside the command and finds manifold by its
 //! own location, so nothing needs to be configured.
 //!
-//! Out of reach are processes that load no libraries: statically linked programs (of which Go's tools and
-//! busybox are the common ones) and what runs with raised privileges.
+//! Out of reach are linkers started by a process that loads no libraries: a statically linked program, or
+//! one with raised privileges. What they start in turn (a static `go` starting gcc) is within reach again.
+//! Programs that insist on being the first library, as the shared address sanitizer does, have to be told
+//! (`ASAN_OPTIONS=verify_asan_link_order=0`).
 
 mod linkers;
 

@@ -11,30 +11,31 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-/// How deep response files may be nested. A file that names itself would never end.
-const DEPTH_MAX: usize = 100;
+/// How many response files may be expanded. One that names itself would never end.
+const FILES_MAX: usize = 1000;
 
 /// A list of words, flat.
 #[derive(Debug, Default)]
 pub struct Words {
     text: Vec<u8>,
     ends: Vec<usize>,
+    files: usize,
 }
 
-/// Response files are nested too deep: the file that was one too many.
+/// The response file that was one too many.
 #[derive(Debug, PartialEq, Eq)]
-pub struct TooDeep(pub String);
+pub struct TooMany(pub String);
 
 impl Words {
     /// Expands the response files among the arguments.
     ///
     /// # Errors
-    /// If response files are nested deeper than a hundred levels.
-    pub fn expand(arguments: &[OsString]) -> Result<Words, TooDeep> {
+    /// If there are more than a thousand response files, which means that one names itself.
+    pub fn expand(arguments: &[OsString]) -> Result<Words, TooMany> {
         let mut words = Words::default();
         for argument in arguments {
             words.text.extend_from_slice(argument.as_bytes());
-            words.end_word(0)?;
+            words.end_word()?;
         }
         Ok(words)
     }
@@ -47,30 +48,31 @@ impl Words {
     }
 
     /// Ends the word at the end of the text, or replaces it by what its response file says.
-    fn end_word(&mut self, depth: usize) -> Result<(), TooDeep> {
+    fn end_word(&mut self) -> Result<(), TooMany> {
         let start = self.ends.last().copied().unwrap_or(0);
         if let [b'@', file @ ..] = &self.text[start..]
             && let Ok(contents) = std::fs::read(OsStr::from_bytes(file))
         {
-            if depth == DEPTH_MAX {
-                return Err(TooDeep(String::from_utf8_lossy(&self.text[start..]).into_owned()));
+            self.files += 1;
+            if self.files > FILES_MAX {
+                return Err(TooMany(String::from_utf8_lossy(&self.text[start..]).into_owned()));
             }
             self.text.truncate(start);
-            return self.split(&contents, depth + 1);
+            return self.split(&contents);
         }
         self.ends.push(self.text.len());
         Ok(())
     }
 
     /// Adds the words of a response file.
-    fn split(&mut self, contents: &[u8], depth: usize) -> Result<(), TooDeep> {
+    fn split(&mut self, contents: &[u8]) -> Result<(), TooMany> {
         self.text.reserve(contents.len());
         let mut rest = contents;
         loop {
             let white = rest.iter().position(|b| !b.is_ascii_whitespace() && *b != b'\x0b');
             let Some(white) = white else { return Ok(()) };
             rest = self.word(&rest[white..]);
-            self.end_word(depth)?;
+            self.end_word()?;
         }
     }
 
@@ -124,7 +126,7 @@ mod tests {
 
     fn split(contents: &str) -> Vec<String> {
         let mut words = Words::default();
-        words.split(contents.as_bytes(), 1).unwrap();
+        words.split(contents.as_bytes()).unwrap();
         list(&words)
     }
 
@@ -171,7 +173,7 @@ mod tests {
         let file = directory.join("file");
         let word = format!("@{}", file.display());
         std::fs::write(&file, &word).unwrap();
-        assert_eq!(Words::expand(&[word.clone().into()]).unwrap_err(), TooDeep(word));
+        assert_eq!(Words::expand(&[word.clone().into()]).unwrap_err(), TooMany(word));
         std::fs::remove_dir_all(directory).unwrap();
     }
 
