@@ -6,6 +6,7 @@
 
 pub mod flow;
 pub mod pool;
+pub mod simd;
 pub mod trace;
 
 pub use flow::{Flow, FlowError, Next, Receiver, Sender};

@@ -27,7 +27,7 @@ mod provided;
 mod versions;
 
 pub use def::{Class, Def};
-pub use exports::SymbolState;
+pub use exports::{SymbolState, is_dynamic};
 pub use provided::{Anchor, Assignment, Provided, Provision, provide};
 pub use versions::{VERSION_GLOBAL, VERSION_HIDDEN, VERSION_LOCAL, VersionDefinition, VersionTable};
 
