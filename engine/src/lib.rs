@@ -6,9 +6,11 @@
 
 pub mod flow;
 pub mod pool;
+pub mod prefetch;
 pub mod simd;
 pub mod trace;
 
 pub use flow::{Flow, FlowError, Next, Receiver, Sender};
+pub use prefetch::prefetch;
 pub use pool::{Panicked, Pool, Walk, run};
 pub use trace::{Label, Trace, Tracer};

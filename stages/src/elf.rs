@@ -2,6 +2,8 @@
 
 pub mod archive;
 pub mod identify;
+pub mod compressed;
+pub mod properties;
 
 use object::LittleEndian as LE;
 

@@ -15,7 +15,8 @@
 //! Cost: a hash and one slot a name; the slots are prefetched some names ahead.
 
 use crate::model::SymbolId;
-use engine::simd::{NameHash, hash_bytes, hash_names, prefetch};
+use engine::prefetch;
+use engine::simd::{NameHash, hash_bytes, hash_names};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -354,7 +354,7 @@ fn count_segments(loaded: &[&OutputSection], shape: &Shape) -> usize {
         + usize::from(loaded.iter().any(|s| s.has(SHF_TLS)))
         + has(b".eh_frame_hdr")
         + usize::from(shape.stack.is_some())
-        + usize::from(loaded.iter().any(|s| is_relro(s, shape)))
+        + usize::from(loaded.iter().any(|s| is_relro(s, shape) && !is_tbss(s)))
 }
 
 fn is_tbss(section: &OutputSection) -> bool {
@@ -585,18 +585,6 @@ impl<'a> Placer<'a> {
                 address: load.address,
                 file_size: load.file_end - load.offset,
                 memory_size: end - load.address,
-                align: 1,
-            });
-        } else if loaded.iter().any(|s| is_relro(s, self.shape)) {
-            // Only a thread-local block of zeros: it has no bytes to protect.
-            let address = tls.0;
-            list.push(Segment {
-                p_type: PT_GNU_RELRO,
-                flags: PF_R,
-                offset: self.offset,
-                address,
-                file_size: 0,
-                memory_size: 0,
                 align: 1,
             });
         }

@@ -7,3 +7,7 @@ pub mod report;
 pub mod elf;
 pub mod script;
 pub mod commit;
+pub mod demangle;
+pub mod suggest;
+pub mod build_id;
+pub mod depfile;

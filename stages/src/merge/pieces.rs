@@ -1,7 +1,8 @@
 //! A mergeable section as pieces: where each starts, and which piece an offset falls into.
 
 use crate::model::Section;
-use engine::simd::{Splitter, split_records, split_strings};
+use engine::simd::rank::{rank, rank_prefix};
+use engine::simd::{hash_records, split_and_hash};
 use object::elf::SHF_STRINGS;
 use std::ops::Range;
 
@@ -18,19 +19,23 @@ pub struct Pieces {
 enum Ends {
     /// All pieces have this size.
     Fixed { size: u32, count: u32 },
-    /// Strings, and a bitmap over the input with a rank a word for lookup.
-    Strings(Splitter),
+    /// Strings: where each ends, one bit an input byte that ends one, and how many end before each word of bits.
+    Strings { ends: Vec<u32>, bitmap: Vec<u64>, before: Vec<u32> },
 }
 
 impl Pieces {
     /// Splits a section and hashes its pieces.
     pub(super) fn split(section: &Section, seed: u64) -> (Pieces, Vec<[u64; 2]>) {
-        let mut hashes = Vec::new();
-        let ends = if section.has(SHF_STRINGS) {
-            Ends::Strings(split_strings(section.contents, section.entsize as usize, seed, &mut hashes))
+        let (ends, hashes) = if section.has(SHF_STRINGS) {
+            let mut split = engine::simd::Pieces::default();
+            split_and_hash(section.contents, section.entsize as usize, seed, &mut split);
+            let mut before = Vec::new();
+            rank_prefix(&split.bitmap, &mut before);
+            (Ends::Strings { ends: split.ends, bitmap: split.bitmap, before }, split.hashes)
         } else {
-            split_records(section.contents, section.entsize as usize, seed, &mut hashes);
-            Ends::Fixed { size: section.entsize, count: hashes.len() as u32 }
+            let mut hashes = Vec::new();
+            hash_records(section.contents, section.entsize as usize, seed, &mut hashes);
+            (Ends::Fixed { size: section.entsize, count: hashes.len() as u32 }, hashes)
         };
         let owned = vec![0; hashes.len().div_ceil(64)];
         (Pieces { ends, owned }, hashes)
@@ -40,7 +45,7 @@ impl Pieces {
     pub fn len(&self) -> usize {
         match &self.ends {
             Ends::Fixed { count, .. } => *count as usize,
-            Ends::Strings(splitter) => splitter.len(),
+            Ends::Strings { ends, .. } => ends.len(),
         }
     }
 
@@ -53,7 +58,10 @@ impl Pieces {
     pub fn range(&self, piece: usize) -> Range<usize> {
         match &self.ends {
             Ends::Fixed { size, .. } => piece * *size as usize..(piece + 1) * *size as usize,
-            Ends::Strings(splitter) => splitter.range(piece),
+            Ends::Strings { ends, .. } => {
+                let start = if piece == 0 { 0 } else { ends[piece - 1] as usize };
+                start..ends[piece] as usize
+            }
         }
     }
 
@@ -63,8 +71,13 @@ impl Pieces {
         let last = self.len().saturating_sub(1);
         let piece = match &self.ends {
             Ends::Fixed { size, .. } => ((offset / u64::from((*size).max(1))) as usize).min(last),
-            Ends::Strings(splitter) => splitter.find(offset as usize).min(last),
+            Ends::Strings { bitmap, before, .. } => {
+                rank(bitmap, before, offset as usize).map_or(last, |n| (n as usize).min(last))
+            }
         };
+        if self.is_empty() {
+            return (0, 0);
+        }
         (piece, self.range(piece).start as u64)
     }
 

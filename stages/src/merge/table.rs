@@ -3,7 +3,7 @@
 //! Shards by hash bits, each behind a lock that a worker holds for the pieces of one section that belong to it.
 //! The first occurrence is a minimum over (section, piece), so the order of insertion does not matter.
 
-use engine::simd::prefetch;
+use engine::prefetch;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 

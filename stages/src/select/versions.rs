@@ -65,7 +65,8 @@ pub(super) fn assign(
     if !matcher.is_empty() {
         const STEP: usize = 1 << 12;
         let defs = &selection.defs;
-        cx.pool.for_each_chunk("select/versions", &mut versions, STEP, |start, chunk| {
+        cx.pool.for_each_chunk("select/versions", &mut versions, STEP, |index, chunk| {
+            let start = index * STEP;
             for (i, version) in chunk.iter_mut().enumerate() {
                 if !defs[start + i].is_local() {
                     continue;
