@@ -11,7 +11,7 @@ use super::{Hash, Kernels, Keys, NameHash, Pieces};
 pub(super) fn detect() -> Option<&'static Kernels> {
     static KERNELS: Kernels = Kernels {
         name: "aes",
-        // SAFETY (of all five): the table is handed out only below, where the features were detected.
+        // SAFETY: the table is handed out only below, where the features were detected.
         hash: |keys, bytes| unsafe { hash(keys, bytes) },
         // SAFETY: as above.
         hash_names: |keys, strtab, offsets, out| unsafe { hash_names(keys, strtab, offsets, out) },
@@ -58,22 +58,29 @@ fn load(bytes: &[u8; 16]) -> __m128i {
     unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }
 }
 
-/// Ones for the first `len` bytes (at most 16), zeros for the rest.
+/// Ones for the first `len` bytes of four blocks (at most 64), zeros for the rest.
 #[inline]
-fn mask(len: usize) -> __m128i {
-    const MASKS: [u8; 32] = {
-        let mut masks = [0; 32];
+fn masks(len: usize) -> [__m128i; 4] {
+    const MASKS: [u8; 128] = {
+        let mut masks = [0; 128];
         let mut at = 0;
-        while at < 16 {
+        while at < 64 {
             masks[at] = 0xff;
             at += 1;
         }
         masks
     };
-    match MASKS[16 - len..].first_chunk() {
-        Some(mask) => load(mask),
-        None => unreachable!("at least 16 of 32 bytes are left"),
+    let from = 64 - len.min(64);
+    match MASKS[from..].first_chunk::<64>() {
+        Some(masks) => load_four(masks),
+        None => unreachable!("64 of 128 bytes are left"),
     }
+}
+
+#[inline]
+fn load_four(chunk: &[u8; 64]) -> [__m128i; 4] {
+    let (blocks, _) = chunk.as_chunks::<16>();
+    [load(&blocks[0]), load(&blocks[1]), load(&blocks[2]), load(&blocks[3])]
 }
 
 /// A message under way.
@@ -89,22 +96,10 @@ impl State {
         State { key: keys.first, sum: _mm_setzero_si128() }
     }
 
-    /// Takes in the next block.
+    /// What the next four blocks come to, side by side.
     #[inline]
     #[target_feature(enable = "aes,sse4.1")]
-    fn absorb(&mut self, keys: &Rounds, block: __m128i) {
-        let mut state = _mm_xor_si128(block, self.key);
-        for round in keys.rounds {
-            state = _mm_aesenc_si128(state, round);
-        }
-        self.sum = _mm_xor_si128(self.sum, state);
-        self.key = _mm_add_epi64(self.key, keys.step);
-    }
-
-    /// Takes in the next four blocks, side by side.
-    #[inline]
-    #[target_feature(enable = "aes,sse4.1")]
-    fn absorb_four(&mut self, keys: &Rounds, blocks: [__m128i; 4]) {
+    fn encrypt(&mut self, keys: &Rounds, blocks: [__m128i; 4]) -> [__m128i; 4] {
         let mut states = blocks;
         for state in &mut states {
             *state = _mm_xor_si128(*state, self.key);
@@ -115,8 +110,33 @@ impl State {
                 *state = _mm_aesenc_si128(*state, round);
             }
         }
+        states
+    }
+
+    /// Takes in the next four blocks.
+    #[inline]
+    #[target_feature(enable = "aes,sse4.1")]
+    fn absorb(&mut self, keys: &Rounds, blocks: [__m128i; 4]) {
+        let states = self.encrypt(keys, blocks);
         let sum = _mm_xor_si128(_mm_xor_si128(states[0], states[1]), _mm_xor_si128(states[2], states[3]));
         self.sum = _mm_xor_si128(self.sum, sum);
+    }
+
+    /// Takes in the first `left` bytes, at most 64, of the last blocks of a message of `len` bytes; the hash. Bytes
+    /// and blocks that are too many are masked: a branch on their number would be mispredicted.
+    #[inline]
+    #[target_feature(enable = "aes,sse4.1")]
+    fn finish_with(mut self, keys: &Rounds, mut blocks: [__m128i; 4], left: usize, len: usize) -> Hash {
+        for (block, mask) in blocks.iter_mut().zip(masks(left)) {
+            *block = _mm_and_si128(*block, mask);
+        }
+        let mut states = self.encrypt(keys, blocks);
+        for (state, mask) in states.iter_mut().zip(masks(left.next_multiple_of(16))) {
+            *state = _mm_and_si128(*state, mask);
+        }
+        let sum = _mm_xor_si128(_mm_xor_si128(states[0], states[1]), _mm_xor_si128(states[2], states[3]));
+        self.sum = _mm_xor_si128(self.sum, sum);
+        self.finish(keys, len)
     }
 
     /// The hash of a message of `len` bytes.
@@ -134,29 +154,22 @@ impl State {
 #[target_feature(enable = "aes,sse4.1")]
 fn hash_within(keys: &Rounds, bytes: &[u8], start: usize, len: usize) -> Hash {
     let mut state = State::new(keys);
-    let tail = &bytes[start..];
-    let (blocks, _) = tail[..len].as_chunks::<16>();
-    let (fours, rest) = blocks.as_chunks::<4>();
-    for four in fours {
-        state.absorb_four(keys, four.each_ref().map(load));
+    let mut tail = &bytes[start..];
+    let mut left = len;
+    while left > 64
+        && let Some((chunk, rest)) = tail.split_first_chunk::<64>()
+    {
+        state.absorb(keys, load_four(chunk));
+        (tail, left) = (rest, left - 64);
     }
-    for block in rest {
-        state.absorb(keys, load(block));
+    match tail.first_chunk::<64>() {
+        Some(chunk) => state.finish_with(keys, load_four(chunk), left, len),
+        None => {
+            let mut buffer = [0; 64];
+            buffer[..left].copy_from_slice(&tail[..left]);
+            state.finish_with(keys, load_four(&buffer), left, len)
+        }
     }
-    let left = len % 16;
-    if left > 0 {
-        let last = &tail[len - left..];
-        let block = match last.first_chunk::<16>() {
-            Some(block) => _mm_and_si128(load(block), mask(left)),
-            None => {
-                let mut block = [0; 16];
-                block[..left].copy_from_slice(&last[..left]);
-                load(&block)
-            }
-        };
-        state.absorb(keys, block);
-    }
-    state.finish(keys, len)
 }
 
 /// A bit a byte: set where it is zero.
@@ -170,13 +183,6 @@ fn zeros(blocks: &[__m128i; 4]) -> u64 {
         word |= u64::from(mask) << (16 * at);
     }
     word
-}
-
-#[inline]
-#[target_feature(enable = "aes,sse4.1")]
-fn load_four(chunk: &[u8; 64]) -> [__m128i; 4] {
-    let (blocks, _) = chunk.as_chunks::<16>();
-    [load(&blocks[0]), load(&blocks[1]), load(&blocks[2]), load(&blocks[3])]
 }
 
 #[target_feature(enable = "aes,sse4.1")]
@@ -204,20 +210,13 @@ fn hash_name(keys: &Rounds, tail: &[u8]) -> NameHash {
         let blocks = load_four(chunk);
         let ends = zeros(&blocks);
         if ends == 0 {
-            state.absorb_four(keys, blocks);
+            state.absorb(keys, blocks);
             len += 64;
             continue;
         }
         let left = ends.trailing_zeros() as usize;
-        let (whole, part) = (left / 16, left % 16);
-        for &block in &blocks[..whole] {
-            state.absorb(keys, block);
-        }
-        if part > 0 {
-            state.absorb(keys, _mm_and_si128(blocks[whole], mask(part)));
-        }
         len += left;
-        return NameHash { hash: state.finish(keys, len), len: len as u32 };
+        return NameHash { hash: state.finish_with(keys, blocks, left, len), len: len as u32 };
     }
 }
 
