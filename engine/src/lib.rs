@@ -5,6 +5,7 @@
 //! and flows are jobs on it and nest freely; a [`Tracer`] watches.
 
 pub mod flow;
+pub mod jobserver;
 pub mod pool;
 pub mod simd;
 pub mod trace;
