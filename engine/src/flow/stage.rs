@@ -183,9 +183,8 @@ fn run<T, E>(
     core.nudge();
     let mut shown = Label::None;
     let result = catch_unwind(AssertUnwindSafe(|| {
-        let mut span = pool.tracer().span(desk.name);
         shown = label(&item);
-        span.label(&shown);
+        let _span = pool.tracer().span_of(desk.name, || (shown.clone(), 0));
         step(item)
     }));
     let result = match result {
