@@ -8,6 +8,7 @@ pub mod flow;
 pub mod jobserver;
 pub mod pool;
 pub mod simd;
+mod sync;
 pub mod trace;
 
 pub use flow::{Flow, FlowError, Next, Receiver, Sender};

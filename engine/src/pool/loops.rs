@@ -6,9 +6,9 @@
 use std::cell::Cell;
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Blame, Job, Pool, caught};
+use crate::sync::{AtomicUsize, Ordering};
 
 /// A loop as a job.
 struct Loop<'a, I, F> {
