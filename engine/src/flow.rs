@@ -52,10 +52,10 @@ pub use channel::{Outputs, Receiver, Sender};
 pub use stage::StageHandle;
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering, fence};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use crate::pool::{Job, Panicked, Pool};
+use crate::sync::{AtomicBool, Mutex, Ordering, fence, lock, unlock};
 use channel::{Chan, Link};
 use stage::{Desk, Indexed, Node, Parallel, Serial, Sharded, Source};
 
@@ -277,7 +277,7 @@ impl<'env, E: Send + 'env> Flow<'env, E> {
         for link in &self.links {
             link.report(self.name, pool.tracer());
         }
-        if let Some(failure) = running.failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(failure) = unlock(running.failure) {
             return Err(failure);
         }
         match self.nodes.iter().find(|node| !node.desk().is_done()) {
@@ -321,7 +321,7 @@ impl<E: Send> Job for Running<'_, '_, E> {
                 break;
             };
             if let Err(failure) = result {
-                let mut first = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut first = lock(&self.failure);
                 first.get_or_insert(failure);
                 self.core.stop();
             }

@@ -5,9 +5,11 @@
 //! and flows are jobs on it and nest freely; a [`Tracer`] watches.
 
 pub mod flow;
+pub mod jobserver;
 pub mod pool;
 pub mod prefetch;
 pub mod simd;
+mod sync;
 pub mod trace;
 
 pub use flow::{Flow, FlowError, Next, Receiver, Sender};

@@ -38,10 +38,11 @@ pub use walk::Walk;
 use std::cell::Cell;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering, fence};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::sync::{Arc, PoisonError};
 
+use crate::sync::{
+    AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, fence, lock, thread, thread_local, unlock,
+};
 use crate::trace::{Tracer, WAIT};
 
 /// Stack of a started worker, in bytes: what a main thread usually has.
@@ -154,13 +155,13 @@ struct Seat((usize, usize, JobId));
 
 impl Seat {
     fn take(shared: &Arc<Shared>, worker: usize) -> Seat {
-        Seat(SEAT.replace((Arc::as_ptr(shared) as usize, worker, 0)))
+        Seat(SEAT.with(|seat| seat.replace((Arc::as_ptr(shared) as usize, worker, 0))))
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        SEAT.set(self.0);
+        SEAT.with(|seat| seat.set(self.0));
     }
 }
 
@@ -184,7 +185,7 @@ impl Shared {
 
     /// No code of a user runs under this lock, so a poisoned one is as good as any.
     fn lock(&self) -> MutexGuard<'_, Board> {
-        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.board)
     }
 
     /// Sleeps until somebody rings; returns at once if `work_exists` says so after we are listed as available.
@@ -293,7 +294,7 @@ impl Pool {
             return (first, b_now(lane));
         }
         let first = self.enter(&lane, || catch_unwind(AssertUnwindSafe(a)));
-        let second = lane.result.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let second = unlock(lane.result);
         match (first, second) {
             (Ok(first), Some(Ok(second))) => (first, second),
             (Err(payload), _) | (_, Some(Err(payload))) => resume_unwind(payload),
@@ -309,7 +310,7 @@ impl Pool {
 
     /// The worker and the job the calling thread is in, if it is a worker of this pool.
     fn seat(&self) -> Option<(usize, JobId)> {
-        let (pool, worker, job) = SEAT.get();
+        let (pool, worker, job) = SEAT.with(Cell::get);
         (pool == Arc::as_ptr(&self.shared) as usize).then_some((worker, job))
     }
 
@@ -351,7 +352,7 @@ impl Pool {
             board.jobs.push(Listed { id, parent, helpers: 0, job: JobPtr::new(job) });
             id
         };
-        SEAT.set((Arc::as_ptr(&self.shared) as usize, worker, id));
+        SEAT.with(|seat| seat.set((Arc::as_ptr(&self.shared) as usize, worker, id)));
         // From here to the end of `finish` nothing unwinds; were it otherwise, helpers would see a dead frame.
         let guard = AbortOnUnwind;
         if job.has_work() {
@@ -360,7 +361,7 @@ impl Pool {
         let result = first();
         self.finish(job, worker, id);
         std::mem::forget(guard);
-        SEAT.set((Arc::as_ptr(&self.shared) as usize, worker, parent));
+        SEAT.with(|seat| seat.set((Arc::as_ptr(&self.shared) as usize, worker, parent)));
         result
     }
 
@@ -401,8 +402,8 @@ impl Pool {
         drop(board);
         // SAFETY: we are counted as its helper until `leave` below.
         let job = unsafe { job.get() };
-        let (pool, worker, outer) = SEAT.get();
-        SEAT.set((pool, worker, id));
+        let (pool, worker, outer) = SEAT.with(Cell::get);
+        SEAT.with(|seat| seat.set((pool, worker, id)));
         let guard = AbortOnUnwind;
         for _ in 0..2 {
             if job.has_work() {
@@ -411,7 +412,7 @@ impl Pool {
         }
         job.work(self);
         std::mem::forget(guard);
-        SEAT.set((pool, worker, outer));
+        SEAT.with(|seat| seat.set((pool, worker, outer)));
         let mut board = self.shared.lock();
         let position = board.position(id).expect("listed while helped");
         board.jobs[position].helpers -= 1;
@@ -499,21 +500,21 @@ struct Lane<F, R> {
 
 impl<F: FnOnce() -> R + Send, R: Send> Job for Lane<F, R> {
     fn has_work(&self) -> bool {
-        self.task.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+        lock(&self.task).is_some()
     }
 
     fn work(&self, _: &Pool) {
-        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let task = lock(&self.task).take();
         if let Some(task) = task {
             let result = catch_unwind(AssertUnwindSafe(task));
-            *self.result.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+            *lock(&self.result) = Some(result);
         }
     }
 }
 
 /// Runs the untaken task of a lane.
 fn b_now<F: FnOnce() -> R, R>(lane: Lane<F, R>) -> R {
-    let task = lane.task.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let task = unlock(lane.task);
     task.expect("nobody else saw this lane")()
 }
 

@@ -20,7 +20,7 @@
 //! Cost: see the table in `engine/README.md`; `cargo run --release --example kernels -p engine` measures anew.
 
 #[cfg(target_arch = "x86_64")]
-mod aes;
+mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod keys;
@@ -71,7 +71,7 @@ impl Pieces {
 /// One variant of all kernels.
 #[derive(Debug)]
 pub struct Kernels {
-    /// What it is called: `scalar`, `sse`, `avx2`, `avx512`.
+    /// What it is called: `scalar`, `avx2`, `avx512`.
     pub name: &'static str,
     hash: fn(&Keys, &[u8]) -> Hash,
     hash_names: fn(&Keys, &[u8], &[u32], &mut Vec<NameHash>),
@@ -92,7 +92,7 @@ impl Kernels {
             let mut all = vec![&scalar::KERNELS];
             #[cfg(target_arch = "x86_64")]
             {
-                all.extend(aes::detect());
+                all.extend(avx2::detect());
                 all.extend(avx512::detect());
             }
             all

@@ -255,7 +255,13 @@ impl Tracer {
 
     /// Opens a span on the calling thread.
     pub fn span(&self, stage: &'static str) -> Span<'_> {
-        Span { on: self.shared.as_deref().map(|shared| open(shared, stage)), _thread: PhantomData }
+        self.span_of(stage, || (Label::None, 0))
+    }
+
+    /// Opens a span with its label and number of items, made only if tracing is on.
+    pub(crate) fn span_of(&self, stage: &'static str, what: impl FnOnce() -> (Label, usize)) -> Span<'_> {
+        let on = self.shared.as_deref().map(|shared| open(shared, stage, what()));
+        Span { on, _thread: PhantomData }
     }
 
     /// Adds to the bytes of the innermost open span of the calling thread.
@@ -321,14 +327,13 @@ impl Tracer {
     }
 }
 
-fn open<'t>(shared: &'t Shared, stage: &'static str) -> OpenSpan<'t> {
+fn open<'t>(shared: &'t Shared, stage: &'static str, (label, items): (Label, usize)) -> OpenSpan<'t> {
     let lane = shared.lane();
+    let start = shared.now();
     let mut buffer = lock(&lane.buffer);
     let depth = buffer.open.len();
-    let start = shared.now();
-    let span =
-        SpanRecord { stage, label: Label::None, start, end: start, bytes: 0, items: 0, depth: depth as u32 };
-    buffer.open.push(span);
+    let items = items as u64;
+    buffer.open.push(SpanRecord { stage, label, start, end: start, bytes: 0, items, depth: depth as u32 });
     drop(buffer);
     OpenSpan { shared, lane, depth }
 }

@@ -7,12 +7,12 @@
 //! [`Link`] is the part that does not depend on the type of the items: how full, how many senders.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use crossbeam_channel as crossbeam;
 
 use super::Core;
+use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, lock};
 use crate::trace::{ChannelStats, Tracer};
 
 /// The untyped part of a channel.
@@ -148,7 +148,7 @@ impl<T> Chan<T> {
         } else {
             item
         };
-        let mut overflow = self.overflow.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut overflow = lock(&self.overflow);
         self.overflowing.fetch_add(1, Ordering::SeqCst);
         overflow.push_back(item);
         self.move_up(&mut overflow);
@@ -162,13 +162,13 @@ impl<T> Chan<T> {
         loop {
             if let Ok(item) = self.front.1.try_recv() {
                 if self.overflowing.load(Ordering::SeqCst) > 0 {
-                    self.move_up(&mut self.overflow.lock().unwrap_or_else(PoisonError::into_inner));
+                    self.move_up(&mut lock(&self.overflow));
                 }
                 return Some(item);
             }
             // There are as many items as claims, so the rest is in the overflow, or was moved up just now. If the
             // next look finds nothing, another claim has been served.
-            self.move_up(&mut self.overflow.lock().unwrap_or_else(PoisonError::into_inner));
+            self.move_up(&mut lock(&self.overflow));
         }
     }
 

@@ -5,12 +5,12 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use super::channel::{Absorbed, Link};
 use super::{Core, FlowError, Next, Outputs, Receiver};
 use crate::pool::{Pool, caught};
+use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, lock};
 use crate::trace::Label;
 
 /// The untyped part of a stage.
@@ -183,9 +183,8 @@ fn run<T, E>(
     core.nudge();
     let mut shown = Label::None;
     let result = catch_unwind(AssertUnwindSafe(|| {
-        let mut span = pool.tracer().span(desk.name);
         shown = label(&item);
-        span.label(&shown);
+        let _span = pool.tracer().span_of(desk.name, || (shown.clone(), 0));
         step(item)
     }));
     let result = match result {
@@ -219,11 +218,6 @@ impl Drop for Claim<'_> {
             self.core.settle();
         }
     }
-}
-
-/// No user code runs under these locks, or a panic in it stops the flow.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// See [`super::Flow::source`].

@@ -6,10 +6,9 @@
 use std::cell::Cell;
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Blame, Job, Pool, caught};
-use crate::trace::Label;
+use crate::sync::{AtomicUsize, Ordering};
 
 /// A loop as a job.
 struct Loop<'a, I, F> {
@@ -38,9 +37,7 @@ impl<S, I: Fn() -> S + Sync, F: Fn(&mut S, usize) + Sync> Job for Loop<'_, I, F>
                     break;
                 }
                 let stop = self.end.min(start.saturating_add(self.grain));
-                let mut span = pool.tracer().span(self.stage);
-                span.label(&Label::Index(start as u64));
-                span.items(stop - start);
+                let _span = pool.tracer().span_of(self.stage, || (start.into(), stop - start));
                 let state = state.get_or_insert_with(self.init);
                 for index in start..stop {
                     current.set(index);

@@ -7,7 +7,8 @@
 use std::any::Any;
 use std::fmt;
 use std::panic::resume_unwind;
-use std::sync::{Mutex, PoisonError};
+
+use crate::sync::{Mutex, lock};
 
 /// A panic caught by the engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,12 +56,12 @@ pub(crate) struct Blame(Mutex<Option<Panicked>>);
 impl Blame {
     /// Keeps `panicked` if it is the first.
     pub(crate) fn put(&self, panicked: Panicked) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(panicked);
+        lock(&self.0).get_or_insert(panicked);
     }
 
     /// Takes what was kept.
     pub(crate) fn take(&self) -> Option<Panicked> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        lock(&self.0).take()
     }
 
     /// Unwinds if there was a panic. To be called by the owner when the job is over.

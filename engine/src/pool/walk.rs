@@ -8,10 +8,9 @@
 //! The order of visits depends on timing; what is computed must not (claim a node by an atomic bit).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use super::{Blame, Job, Pool, caught};
+use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, lock};
 
 /// A stack shorter than this is not worth sharing.
 const SHARE_MIN: usize = 4;
@@ -51,14 +50,14 @@ impl<T: Send, F: Fn(T, &mut Walk<T>) + Sync> Walking<'_, T, F> {
         if self.shared.load(Ordering::SeqCst) == 0 {
             return None;
         }
-        let mut batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut batches = lock(&self.batches);
         let batch = batches.pop();
         self.shared.store(batches.len(), Ordering::SeqCst);
         batch
     }
 
     fn give(&self, batch: Vec<T>) {
-        let mut batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut batches = lock(&self.batches);
         batches.push(batch);
         self.shared.store(batches.len(), Ordering::SeqCst);
     }

@@ -12,7 +12,7 @@ use super::{Hash, Kernels, Keys, NameHash, Pieces};
 pub(super) fn detect() -> Option<&'static Kernels> {
     static KERNELS: Kernels = Kernels {
         name: "avx512",
-        // SAFETY (of all five): the table is handed out only below, where the features were detected.
+        // SAFETY: the table is handed out only below, where the features were detected.
         hash: |keys, bytes| unsafe { hash(keys, bytes) },
         // SAFETY: as above.
         hash_names: |keys, strtab, offsets, out| unsafe { hash_names(keys, strtab, offsets, out) },
