@@ -59,10 +59,10 @@ pub const NOUNS: &[&str] = &[
 pub fn records(elf: &Elf) -> Result<Vec<Record>, String> {
     let mut out = Vec::new();
     let mut push = |noun, name: String, words: Vec<String>| out.push(Record { noun, name, words });
-    let entry = match elf.symbols.iter().find(|s| s.value == elf.entry && s.section != 0 && s.bind != 0) {
-        Some(symbol) => symbol.name.clone(),
-        None => format!("{:#x}", elf.entry),
-    };
+    // Hidden functions are local in the output of some linkers.
+    let at_entry = || elf.symbols.iter().filter(|s| s.value == elf.entry && s.section != 0 && s.kind <= 2);
+    let entry = at_entry().find(|s| s.bind != 0).or_else(|| at_entry().next());
+    let entry = entry.map_or_else(|| format!("{:#x}", elf.entry), |s| s.name.clone());
     let kind = ["NONE", "REL", "EXEC", "DYN", "CORE"].get(usize::from(elf.kind)).unwrap_or(&"?");
     push(
         "file",
