@@ -25,12 +25,15 @@ pub struct Test {
 }
 
 impl Test {
+    /// Its name made fit for a path in `-Wl,` options, where a comma would split it.
+    pub fn directory_name(&self) -> String {
+        self.name.replace(['/', '@', ','], "-")
+    }
+
     /// Runs it in a directory of its own below `directory`.
     pub fn run(&self, linker: &Linker, directory: &Path, verbose: bool) -> Verdict {
         match &self.case {
-            Ok(case) => {
-                run(case, &self.variant, linker, &directory.join(self.name.replace('/', "-")), verbose)
-            }
+            Ok(case) => run(case, &self.variant, linker, &directory.join(self.directory_name()), verbose),
             Err(reason) => Verdict::Failed(format!("{}: {reason}", self.path.display())),
         }
     }

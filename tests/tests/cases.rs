@@ -45,7 +45,7 @@ fn trial(test: Test, linker: Arc<Linker>, directory: PathBuf) -> Trial {
     let trial = Trial::test(name, move || match test.run(&linker, &directory, false) {
         Verdict::Passed | Verdict::Skipped(_) | Verdict::Differs(_) => {
             // What is left behind costs disk space only.
-            let _ = std::fs::remove_dir_all(directory.join(test.name.replace('/', "-")));
+            let _ = std::fs::remove_dir_all(directory.join(test.directory_name()));
             Ok(())
         }
         Verdict::Failed(reason) => Err(Failed::from(reason)),

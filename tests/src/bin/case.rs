@@ -67,7 +67,7 @@ fn run_cases(names: &[String]) -> Result<bool, String> {
                 failed.push(test.name.clone());
             }
         }
-        println!("=== files: {}\n", directory.join(test.name.replace('/', "-")).display());
+        println!("=== files: {}\n", directory.join(test.directory_name()).display());
     }
     match (count, failed.is_empty()) {
         (0, _) => Err(format!("no case is called like {names:?}")),
