@@ -14,7 +14,7 @@
 //! ```
 //!
 //! A name may be a glob. A word is `word`, `!word`, `key=glob`, `key!=glob`, `key~text` (the value contains
-//! the text) or `key>=number` with any of the comparisons. A fact that does not hold says what is there
+//! the text), `key!~text` or `key>=number` with any of the comparisons. A fact that does not hold says what is there
 //! instead, because that is the next thing its reader wants to know.
 
 use crate::elf::Elf;
@@ -286,7 +286,7 @@ fn has_word(record: &Record, word: &str) -> bool {
         };
     };
     let key = &word[..at];
-    let length = if ["!=", "<=", ">="].iter().any(|o| word[at..].starts_with(o)) { 2 } else { 1 };
+    let length = if ["!=", "!~", "<=", ">="].iter().any(|o| word[at..].starts_with(o)) { 2 } else { 1 };
     let (operator, wanted) = (&word[at..at + length], &word[at + length..]);
     let values = || record.words.iter().filter_map(|w| w.strip_prefix(key)?.strip_prefix('='));
     let equal = |value: &str| match (number(value), number(wanted)) {
@@ -297,6 +297,7 @@ fn has_word(record: &Record, word: &str) -> bool {
         "=" => values().any(equal),
         "!=" => !values().any(equal),
         "~" => values().any(|value| value.contains(wanted)),
+        "!~" => !values().any(|value| value.contains(wanted)),
         _ => values().any(|value| match (number(value), number(wanted)) {
             (Some(value), Some(wanted)) => compare(operator, value, wanted),
             _ => false,
@@ -337,7 +338,7 @@ mod tests {
         assert!(holds("file type=DYN"));
         assert!(holds("symbol main type=FUNC section=.text size>0"));
         assert!(holds("no symbol main type=OBJECT"));
-        assert!(holds("section .text flags=AX type!=NOBITS flags~X align>=4"));
+        assert!(holds("section .text flags=AX type!=NOBITS flags~X flags!~W align>=4"));
         assert!(holds("1 section .text"));
         assert!(!holds("2 section .text"));
         assert!(holds("no symbol does_not_exist"));
