@@ -111,7 +111,7 @@ pub struct Step {
 pub enum Expectation {
     /// `exit N`.
     Exit(i32),
-    /// The stream is exactly this text (trailing newlines do not count).
+    /// The stream is exactly this text (spaces at line ends and newlines at the end do not count).
     Is(Stream, String),
     /// The stream contains each of these lines, in this order.
     Contains(Stream, Vec<String>),

@@ -469,11 +469,11 @@ impl Runner {
         match expectation {
             Expectation::Exit(_) | Expectation::Any(_) => Ok(()),
             Expectation::Is(stream, wanted) => {
-                let (found, wanted) = (text(stream).trim_end(), self.variant.replace(wanted));
-                match found == wanted.trim_end() {
-                    true => Ok(()),
-                    false => Err(difference(stream, wanted.trim_end(), found)),
-                }
+                // Spaces at the ends of lines would not survive an editor.
+                let tidy =
+                    |text: &str| text.trim_end().lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
+                let (found, wanted) = (tidy(text(stream)), tidy(&self.variant.replace(wanted)));
+                if found == wanted { Ok(()) } else { Err(difference(stream, &wanted, &found)) }
             }
             Expectation::Contains(stream, lines) => {
                 let mut rest = text(stream).as_str();
