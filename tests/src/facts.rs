@@ -11,6 +11,7 @@
 //! address foo = bar + 8                    symbols, `start:.text`, `end:.bss` or numbers; = != < <= > >=
 //! bytes main: 48 8b ?? 05                  the bytes at a symbol
 //! holds .comment "GCC:" 1                  a section holds this text, so many times (without a number: ever)
+//! dwarf like lld                           llvm-dwarfdump --verify finds no more errors than in lld's output
 //! ```
 //!
 //! A name may be a glob. A word is `word`, `!word`, `key=glob`, `key!=glob`, `key~text` (the value contains
@@ -18,11 +19,14 @@
 //! instead, because that is the next thing its reader wants to know.
 
 use crate::elf::Elf;
+use crate::lint::dwarf_errors;
 use crate::records::{NOUNS, Record, records};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What facts are judged against.
 pub struct Subject {
+    /// Where it is.
+    pub path: PathBuf,
     /// The file.
     pub elf: Elf,
     /// Its records.
@@ -34,16 +38,11 @@ impl Subject {
     pub fn open(path: &Path) -> Result<Subject, String> {
         let elf = Elf::open(path)?;
         let records = records(&elf).map_err(|e| format!("{}: {e}", path.display()))?;
-        Ok(Subject { elf, records })
+        Ok(Subject { path: path.to_owned(), elf, records })
     }
 }
 
-/// The linker a `same ... as` fact compares with.
-pub fn peer_of(fact: &str) -> Option<&str> {
-    fact.strip_prefix("same ")?.split_once(" as ").map(|(_, peer)| peer.trim())
-}
-
-/// Judges one fact. `peer` gives the output of the linker that a `same ... as` fact names.
+/// Judges one fact. `peer` gives the output of the linker that a `same` or `dwarf` fact names.
 ///
 /// # Errors
 /// The reason why the fact does not hold, or why it cannot be understood.
@@ -64,6 +63,14 @@ pub fn judge(
             let (ours, theirs) =
                 if selector.is_ordered() { (ours, theirs) } else { (sort(ours), sort(theirs)) };
             if ours == theirs { Ok(()) } else { Err(format!("it has   {ours:?}\n{who} has {theirs:?}")) }
+        }
+        "dwarf" => {
+            let who = rest.strip_prefix("like ").ok_or("write `dwarf like LINKER`")?;
+            let (ours, theirs) = (dwarf_errors(&subject.path)?, dwarf_errors(&peer(who.trim())?.path)?);
+            match ours.iter().find(|(kind, count)| *count > theirs.get(*kind).unwrap_or(&0)) {
+                None => Ok(()),
+                Some((kind, count)) => Err(format!("{kind}: {count} times; {who}: {theirs:?}")),
+            }
         }
         "address" => judge_address(rest, &subject.elf),
         "bytes" => judge_bytes(rest, &subject.elf),

@@ -7,6 +7,7 @@
 
 use crate::command::{prepare, run};
 use crate::linker::find_tool;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -41,6 +42,28 @@ pub fn complaints(path: &Path) -> Result<Vec<String>, String> {
     }
     all.dedup();
     Ok(all)
+}
+
+/// What `llvm-dwarfdump --verify` finds wrong: the kinds of errors and how often each occurs.
+///
+/// # Errors
+/// It cannot be started.
+pub fn dwarf_errors(path: &Path) -> Result<BTreeMap<String, usize>, String> {
+    let words = ["llvm-dwarfdump-19", "--verify", &path.display().to_string()].map(str::to_owned);
+    let finished =
+        run(prepare(&words, path.parent().unwrap_or(Path::new("/")), &[])?, Duration::from_secs(60))?;
+    let mut errors = BTreeMap::new();
+    for line in finished.stdout.lines().chain(finished.stderr.lines()).filter(|l| l.starts_with("error: ")) {
+        // The summary at the end counts them: `error: KIND occurred N time(s).`
+        if let Some((kind, rest)) = line.split_once(" occurred ") {
+            let count = rest.split_once(' ').and_then(|(count, _)| count.parse().ok());
+            errors.insert(kind.to_owned(), count.unwrap_or(1));
+        }
+    }
+    if errors.is_empty() && !finished.stdout.contains("No errors.") {
+        return Err(format!("llvm-dwarfdump ended with {}\n{}", finished.ended, finished.stderr));
+    }
+    Ok(errors)
 }
 
 /// Takes out what differs between two links without meaning: the file's name, numbers.

@@ -48,6 +48,7 @@ pub enum Verdict {
 pub fn run(case: &Case, variant: &Variant, linker: &Linker, directory: &Path, verbose: bool) -> Verdict {
     let mut variant = variant.clone();
     variant.set("dir", &directory.display().to_string());
+    variant.set("ld", &linker.path.display().to_string());
     let mut runner = Runner {
         variant,
         linker: linker.clone(),
