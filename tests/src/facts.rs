@@ -188,7 +188,7 @@ fn term(word: &str, elf: &Elf) -> Result<u64, String> {
 }
 
 fn judge_bytes(text: &str, elf: &Elf) -> Result<(), String> {
-    let (name, pattern) = text.split_once(':').ok_or("write `bytes SYMBOL: 48 8b ??`")?;
+    let (name, pattern) = text.split_once(": ").ok_or("write `bytes SYMBOL: 48 8b ??`")?;
     let address = sum(&name.split_whitespace().collect::<Vec<_>>(), elf)?;
     let section = elf.section_at(address).ok_or_else(|| format!("{address:#x} is in no section"))?;
     let start = (address - section.address) as usize;

@@ -129,12 +129,20 @@ pub fn is_repeatable(words: &[String]) -> bool {
     words.get(program_index(words)).is_some_and(|p| driver(p) != Driver::Cargo)
 }
 
-/// The index of the program in `env NAME=value ... program argument ...`.
+/// The index of the program in `env -C directory NAME=value ... program argument ...`.
 fn program_index(words: &[String]) -> usize {
-    match words.first().map(String::as_str) {
-        Some("env") => words.iter().skip(1).position(|w| !w.contains('=')).map_or(0, |at| at + 1),
-        _ => 0,
+    if words.first().is_none_or(|w| w != "env") {
+        return 0;
     }
+    let mut at = 1;
+    while let Some(word) = words.get(at) {
+        match word.as_str() {
+            "-C" | "-u" => at += 2,
+            word if word.contains('=') => at += 1,
+            _ => return at,
+        }
+    }
+    0
 }
 
 fn driver(program: &str) -> Driver {
@@ -187,6 +195,7 @@ mod tests {
         assert_eq!(adapted("musl-gcc a.c"), "musl-gcc -B/s/ a.c");
         assert_eq!(adapted("clang++-19 a.cc"), "clang++-19 --ld-path=/s/ld a.cc");
         assert_eq!(adapted("env A=b ld x.o"), "env A=b /s/ld x.o");
+        assert_eq!(adapted("env -C dir gcc"), "env -C dir gcc -B/s/");
         assert_eq!(adapted("objcopy a b"), "objcopy a b");
         assert!(adapted("rustc a.rs").starts_with("rustc -Clinker-features=-lld -Clink-arg=-B/s/"));
     }

@@ -49,6 +49,7 @@ pub fn run(case: &Case, variant: &Variant, linker: &Linker, directory: &Path, ve
     let mut variant = variant.clone();
     variant.set("dir", &directory.display().to_string());
     variant.set("ld", &linker.path.display().to_string());
+    variant.set("shims", &linker.shims.display().to_string());
     let mut runner = Runner {
         variant,
         linker: linker.clone(),
