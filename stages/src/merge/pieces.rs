@@ -19,8 +19,9 @@ pub struct Pieces {
 enum Ends {
     /// All pieces have this size.
     Fixed { size: u32, count: u32 },
-    /// Strings: where each ends, one bit an input byte that ends one, and how many end before each word of bits.
-    Strings { ends: Vec<u32>, bitmap: Vec<u64>, before: Vec<u32> },
+    /// Strings: where each ends, one bit a character that ends one, how many end before each word of bits, and
+    /// the size of a character.
+    Strings { ends: Vec<u32>, bitmap: Vec<u64>, before: Vec<u32>, unit: u32 },
 }
 
 impl Pieces {
@@ -31,7 +32,8 @@ impl Pieces {
             split_and_hash(section.contents, section.entsize as usize, seed, &mut split);
             let mut before = Vec::new();
             rank_prefix(&split.bitmap, &mut before);
-            (Ends::Strings { ends: split.ends, bitmap: split.bitmap, before }, split.hashes)
+            let unit = section.entsize;
+            (Ends::Strings { ends: split.ends, bitmap: split.bitmap, before, unit }, split.hashes)
         } else {
             let mut hashes = Vec::new();
             hash_records(section.contents, section.entsize as usize, seed, &mut hashes);
@@ -71,8 +73,8 @@ impl Pieces {
         let last = self.len().saturating_sub(1);
         let piece = match &self.ends {
             Ends::Fixed { size, .. } => ((offset / u64::from((*size).max(1))) as usize).min(last),
-            Ends::Strings { bitmap, before, .. } => {
-                rank(bitmap, before, offset as usize).map_or(last, |n| (n as usize).min(last))
+            Ends::Strings { bitmap, before, unit, .. } => {
+                rank(bitmap, before, (offset / u64::from(*unit)) as usize).map_or(last, |n| (n as usize).min(last))
             }
         };
         if self.is_empty() {

@@ -118,7 +118,7 @@ fn machine_description(class: u8, machine: u16) -> String {
     let bits = if class == ELFCLASS64 { 64 } else { 32 };
     let name = match machine {
         object::elf::EM_386 => "i386",
-        object::elf::EM_X86_64 => "x86-64",
+        EM_X86_64 => "x86-64",
         object::elf::EM_AARCH64 => "aarch64",
         object::elf::EM_ARM => "arm",
         object::elf::EM_RISCV => "riscv",
