@@ -258,6 +258,7 @@ pub fn layout(sections: &[OutputSection], shape: &Shape) -> Layout {
         }
         state.place(*position, section, align);
     }
+    state.round_relro();
     let tls = state.tls_block(&order, tls_align);
     let segments = state.segments(&order, tls);
     debug_assert_eq!(segments.len(), segment_count, "program headers were counted before they were made");
@@ -420,8 +421,10 @@ impl<'a> Placer<'a> {
         if is_bits {
             self.offset += address - self.address;
         }
+        // Zero-filled data has no place in the file; its offset only keeps in step with its address.
+        let gap = if is_bits { 0 } else { (address - self.address) % self.shape.page_size };
         self.address = address;
-        self.placements[position as usize] = Placement { address, offset: self.offset, index };
+        self.placements[position as usize] = Placement { address, offset: self.offset + gap, index };
         self.address += section.size;
         if is_bits {
             self.offset += section.size;
@@ -468,6 +471,13 @@ impl<'a> Placer<'a> {
             file_end: self.offset,
             memory_end: self.address,
         });
+    }
+
+    /// The loader protects whole pages, so the PT_LOAD that RELRO covers reaches to the end of its last one.
+    fn round_relro(&mut self) {
+        for load in self.loads.iter_mut().filter(|load| load.is_relro) {
+            load.memory_end = load.memory_end.next_multiple_of(self.shape.page_size);
+        }
     }
 
     fn tls_block(&self, order: &[u32], align: u64) -> (u64, u64, u64) {
@@ -576,14 +586,13 @@ impl<'a> Placer<'a> {
             });
         }
         if let Some(load) = self.loads.iter().find(|l| l.is_relro) {
-            let end = load.memory_end.next_multiple_of(self.shape.page_size);
             list.push(Segment {
                 p_type: PT_GNU_RELRO,
                 flags: PF_R,
                 offset: load.offset,
                 address: load.address,
                 file_size: load.file_end - load.offset,
-                memory_size: end - load.address,
+                memory_size: load.memory_end - load.address,
                 align: 1,
             });
         }

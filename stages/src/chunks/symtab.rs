@@ -14,9 +14,10 @@ use crate::liveness::LiveSet;
 use crate::model::{Object, SectionKind, SymbolId};
 use crate::select::{Class, Def, Selection, VERSION_LOCAL};
 use object::LittleEndian as LE;
+use crate::tables::SymbolRef;
 use object::elf::{
-    SHN_ABS, SHN_UNDEF, STB_GLOBAL, STB_LOCAL, STT_COMMON, STT_FILE, STT_FUNC, STT_GNU_IFUNC, STT_NOTYPE, STT_OBJECT,
-    STT_SECTION, STV_HIDDEN,
+    SHN_ABS, SHN_UNDEF, STB_GLOBAL, STB_LOCAL, STT_COMMON, STT_FILE, STT_GNU_IFUNC, STT_NOTYPE, STT_OBJECT, STT_SECTION,
+    STV_HIDDEN, STV_INTERNAL,
 };
 
 /// A symbol table entry to be.
@@ -124,6 +125,7 @@ struct Filter<'a> {
     selection: &'a Selection,
     live: &'a LiveSet,
     discard: Discard,
+    is_shared: bool,
 }
 
 impl Filter<'_> {
@@ -175,7 +177,9 @@ impl Filter<'_> {
     }
 
     fn is_localized(&self, id: SymbolId) -> bool {
-        self.selection.versions[id.index()] == VERSION_LOCAL && self.selection.def(id).is_local()
+        let def = self.selection.def(id);
+        let is_hidden = || matches!(self.selection.visibility(id), STV_HIDDEN | STV_INTERNAL);
+        def.is_local() && (self.selection.versions[id.index()] == VERSION_LOCAL || self.is_shared && is_hidden())
     }
 
     /// All symbols of an object that are kept: (index, is local in the output, bytes of its name).
@@ -203,7 +207,9 @@ pub(super) fn plan(s: &Sizing) -> SymbolTablePlan {
     if s.cx.config.strip == crate::config::Strip::All {
         return plan;
     }
-    let filter = Filter { selection: s.selection, live: s.live, discard: s.cx.config.discard };
+    let config = s.cx.config;
+    let is_shared = config.is_shared();
+    let filter = Filter { selection: s.selection, live: s.live, discard: config.discard, is_shared };
     plan.shares = s.cx.pool.map("size/symtab", s.selection.objects.len(), 8, |position| {
         let mut share = Share::default();
         filter.walk(s.inputs.object(s.selection.objects[position]), |_, is_local, name| {
@@ -256,7 +262,8 @@ fn plain_name(name: &[u8]) -> &[u8] {
 }
 
 fn filter_of<'a>(image: &Image<'a>) -> Filter<'a> {
-    Filter { selection: image.selection, live: image.live, discard: image.cx.config.discard }
+    let config = image.cx.config;
+    Filter { selection: image.selection, live: image.live, discard: config.discard, is_shared: config.is_shared() }
 }
 
 pub(super) fn write_strtab(image: &Image, part: usize, out: &mut [u8]) {
@@ -325,6 +332,7 @@ fn write_object(image: &Image, position: usize, wants_locals: bool, mut put: imp
             };
             if is_local {
                 entry.bind = STB_LOCAL;
+                entry.visibility = 0;
             }
             put(entry);
         }
@@ -359,11 +367,7 @@ fn global_entry(image: &Image, id: SymbolId, name: u32) -> Entry {
     let (shndx, value) = place(image, id);
     let (bind, r#type, size) = source
         .map_or((STB_GLOBAL, STT_NOTYPE, 0), |s| (s.st_bind(), s.st_type(), s.st_size.get(LE)));
-    let r#type = match r#type {
-        STT_COMMON => STT_OBJECT,
-        STT_GNU_IFUNC if image.section(b".plt").is_some_and(|(s, at)| at <= value && value < at + s.size) => STT_FUNC,
-        other => other,
-    };
+    let r#type = if r#type == STT_COMMON { STT_OBJECT } else { r#type };
     let visibility = if def.file() == Def::LINKER && image.provided.list[def.index() as usize].is_hidden {
         STV_HIDDEN
     } else {
@@ -384,6 +388,9 @@ pub(super) fn place(image: &Image, id: SymbolId) -> (u16, u64) {
                 return (SHN_ABS, address);
             }
             let is_tls = object.sections[section].has(object::elf::SHF_TLS);
+            // An IFUNC stands for its resolver here, as in its object; its PLT entry has no name.
+            let is_ifunc = object.symbols[def.index() as usize].st_type() == STT_GNU_IFUNC;
+            let address = if is_ifunc { image.resolver_address(SymbolRef::Global(id)) } else { address };
             (image.section_index_of(object, section), tls_relative(image, is_tls, address))
         }
         Class::Common => {
