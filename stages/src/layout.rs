@@ -455,7 +455,8 @@ impl<'a> Placer<'a> {
             let start = self.offset.next_multiple_of(page) + address % page;
             self.offset = start;
             self.address = address;
-        } else if self.shape.separate_all || self.shape.separate_code && code_changes {
+        } else if self.shape.separate_all || load.is_relro || self.shape.separate_code && code_changes {
+            // Behind RELRO the file goes on at a page of its own, too: what is protected must not be mapped twice.
             self.offset = self.offset.next_multiple_of(page);
             self.address = self.address.next_multiple_of(page);
         } else {
