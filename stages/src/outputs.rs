@@ -31,6 +31,8 @@ pub enum Content {
     Pool(bool, u32),
     /// Something the linker makes.
     Chunk(Chunk),
+    /// Finished bytes: index in [`crate::image::Image::compressed`].
+    Bytes(u32),
 }
 
 /// A part of an output section.
@@ -86,7 +88,7 @@ impl OutputSection {
 }
 
 /// The live sections of one object in output order, with their offsets.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct ObjectSections {
     /// Section indices, by output section, order class, index.
     pub order: Vec<u32>,
@@ -106,7 +108,7 @@ struct Block {
 }
 
 /// The output sections that hold input sections.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Outputs {
     /// All sections, synthesized ones included once `chunks` has added them.
     pub sections: Vec<OutputSection>,

@@ -182,7 +182,7 @@ pub fn select(
     versions::assign(cx, inputs, symbols, scripts, &mut selection);
     exports::decide(cx, inputs, symbols, lists, &mut selection);
     require_defined(cx, symbols, &selection);
-    cx.problems.checkpoint()?;
+    cx.checkpoint()?;
     Ok(selection)
 }
 
