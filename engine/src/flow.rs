@@ -192,7 +192,7 @@ impl<'env, E: Send + 'env> Flow<'env, E> {
         let desk = Desk::new(name, "indexed", usize::MAX, None, outputs.absorb());
         desk.hold(n);
         let handle = StageHandle::default();
-        self.nodes.push(Box::new(Indexed::new(desk, n, outputs, step, handle.clone())));
+        self.nodes.push(Box::new(Indexed::new(desk, outputs, step, handle.clone())));
         handle
     }
 
