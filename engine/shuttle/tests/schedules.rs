@@ -193,7 +193,7 @@ fn the_end_of_a_sharded_stage() {
         on(3, |pool| {
             let mut flow = Flow::<()>::new("shards");
             let (tx, rx) = flow.channel("items", 4);
-            [0, 1, 0, 1, 0].into_iter().for_each(|shard| tx.send((shard, ())));
+            [1, 0, 0].into_iter().for_each(|shard| tx.send((shard, ())));
             drop(tx);
             flow.sharded("see", rx, (), 0..3, |_, _, (), ()| {
                 seen.fetch_add(1, Ordering::SeqCst);
@@ -203,7 +203,7 @@ fn the_end_of_a_sharded_stage() {
         })
         .unwrap()
         .unwrap();
-        assert_eq!(seen.into_inner(), 5);
+        assert_eq!(seen.into_inner(), 3);
     });
 }
 
