@@ -7,10 +7,12 @@
 pub mod flow;
 pub mod jobserver;
 pub mod pool;
+pub mod prefetch;
 pub mod simd;
 mod sync;
 pub mod trace;
 
 pub use flow::{Flow, FlowError, Next, Receiver, Sender};
+pub use prefetch::prefetch;
 pub use pool::{Panicked, Pool, Walk, run};
 pub use trace::{Label, Trace, Tracer};

@@ -24,7 +24,7 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod keys;
-mod rank;
+pub mod rank;
 mod scalar;
 #[cfg(test)]
 mod tests;
