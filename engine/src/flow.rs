@@ -131,7 +131,7 @@ impl Core {
         // Between what made the stage ready and the look for sleepers; the other half is in `Pool`'s `sleep`.
         fence(Ordering::SeqCst);
         if let Some(frozen) = self.frozen.get()
-            && frozen.pool.has_idle()
+            && frozen.pool.could_wake()
             && self.any_ready()
         {
             frozen.pool.offer();

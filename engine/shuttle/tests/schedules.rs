@@ -268,3 +268,20 @@ fn an_idle_worker_takes_an_item() {
         .unwrap();
     });
 }
+
+/// Only two workers are sent to search at a time, yet all come in the end.
+#[test]
+fn all_workers_come() {
+    explore(|| {
+        on(5, |pool| {
+            for _ in 0..2 {
+                let meeting = Barrier::new(5);
+                pool.for_each("meet", 5, 1, |_| _ = meeting.wait());
+            }
+            let meeting = Barrier::new(5);
+            let meet = || pool.for_each("meet", 2, 1, |_| _ = meeting.wait());
+            pool.join(|| _ = meeting.wait(), || pool.join(meet, meet));
+        })
+        .unwrap();
+    });
+}
