@@ -279,8 +279,9 @@ fn all_workers_come() {
                 pool.for_each("meet", 5, 1, |_| _ = meeting.wait());
             }
             let meeting = Barrier::new(5);
-            let meet = || pool.for_each("meet", 2, 1, |_| _ = meeting.wait());
-            pool.join(|| _ = meeting.wait(), || pool.join(meet, meet));
+            // (An owner whose items others took waits for them, so it takes no item of another lane.)
+            let meet = || pool.for_each("meet", 3, 1, |_| _ = meeting.wait());
+            pool.join(|| _ = meeting.wait(), || pool.join(|| _ = meeting.wait(), meet));
         })
         .unwrap();
     });
