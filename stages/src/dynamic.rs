@@ -174,7 +174,10 @@ pub fn collect(
         let slots = tables.slots(SymbolRef::Global(id));
         selection.def(id).is_local() || slots.is_some_and(|s| s.copy != NO_SLOT)
     };
-    let (exports, imports): (Vec<SymbolId>, Vec<SymbolId>) = chosen.into_iter().partition(|id| is_defined(*id));
+    // Other modules must find a canonical PLT entry, too: it is the address of the function for all of them.
+    let is_canonical = |id: SymbolId| tables.slots(SymbolRef::Global(id)).is_some_and(|s| s.is_canonical);
+    let (exports, imports): (Vec<SymbolId>, Vec<SymbolId>) =
+        chosen.into_iter().partition(|id| is_defined(*id) || is_canonical(*id));
     let mut versions = NeededVersions::new(selection);
     let mut entries: Vec<DynamicSymbol> = Vec::with_capacity(exports.len() + imports.len());
     for id in imports.iter().chain(&exports).copied() {

@@ -73,7 +73,7 @@ fn uses_gnu_extensions(image: &Image) -> bool {
                 s.st_type() == STT_GNU_IFUNC || s.st_bind() == STB_GNU_UNIQUE
             })
     };
-    !image.tables.ifuncs.is_empty() || image.dynamic.symbols.iter().any(is_exported_ifunc)
+    image.sizes.symtab.has_gnu_symbols || !image.tables.ifuncs.is_empty() || image.dynamic.symbols.iter().any(is_exported_ifunc)
 }
 
 /// `e_entry`: the symbol or number of `-e`; without it `_start`, or else the start of the code with a warning.
@@ -143,6 +143,8 @@ fn link_and_info(image: &Image, name: &[u8], index_of: &impl Fn(&[u8]) -> u32) -
     match name {
         b".dynsym" => (index_of(b".dynstr"), 1),
         b".hash" | b".gnu.hash" | b".gnu.version" | b".rela.dyn" => (index_of(b".dynsym"), 0),
+        // A static program has no dynamic symbols; its relocations name none, but readers want a table.
+        b".rela.plt" if !image.dynamic.exists => (index_of(b".symtab"), index_of(b".got.plt")),
         b".rela.plt" => (index_of(b".dynsym"), index_of(b".got.plt")),
         b".gnu.version_d" => {
             (index_of(b".dynstr"), image.selection.version_table.definitions.len() as u32 + 1)

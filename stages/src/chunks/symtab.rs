@@ -12,11 +12,13 @@ use crate::config::Discard;
 use crate::image::{Image, clip_index};
 use crate::liveness::LiveSet;
 use crate::model::{Object, SectionKind, SymbolId};
-use crate::select::{Class, Def, Selection, VERSION_LOCAL};
+use crate::select::{Anchor, Class, Def, Selection, VERSION_LOCAL};
 use object::LittleEndian as LE;
+use std::sync::atomic::{AtomicBool, Ordering};
+use crate::tables::SymbolRef;
 use object::elf::{
-    SHN_ABS, SHN_UNDEF, STB_GLOBAL, STB_LOCAL, STT_COMMON, STT_FILE, STT_FUNC, STT_GNU_IFUNC, STT_NOTYPE, STT_OBJECT,
-    STT_SECTION, STV_HIDDEN,
+    SHN_ABS, SHN_UNDEF, STB_GLOBAL, STB_GNU_UNIQUE, STB_LOCAL, STT_COMMON, STT_FILE, STT_GNU_IFUNC, STT_NOTYPE, STT_OBJECT, STT_SECTION,
+    STV_HIDDEN, STV_INTERNAL,
 };
 
 /// A symbol table entry to be.
@@ -68,6 +70,8 @@ pub struct SymbolTablePlan {
     first_other_name: u32,
     other_names: u32,
     symbols: u64,
+    /// There are IFUNC or unique symbols, which are GNU's extensions.
+    pub has_gnu_symbols: bool,
     /// `sh_info`: index of the first global symbol.
     pub first_global: u32,
     names: u64,
@@ -124,6 +128,7 @@ struct Filter<'a> {
     selection: &'a Selection,
     live: &'a LiveSet,
     discard: Discard,
+    is_shared: bool,
 }
 
 impl Filter<'_> {
@@ -175,7 +180,9 @@ impl Filter<'_> {
     }
 
     fn is_localized(&self, id: SymbolId) -> bool {
-        self.selection.versions[id.index()] == VERSION_LOCAL && self.selection.def(id).is_local()
+        let def = self.selection.def(id);
+        let is_hidden = || matches!(self.selection.visibility(id), STV_HIDDEN | STV_INTERNAL);
+        def.is_local() && (self.selection.versions[id.index()] == VERSION_LOCAL || self.is_shared && is_hidden())
     }
 
     /// All symbols of an object that are kept: (index, is local in the output, bytes of its name).
@@ -203,19 +210,30 @@ pub(super) fn plan(s: &Sizing) -> SymbolTablePlan {
     if s.cx.config.strip == crate::config::Strip::All {
         return plan;
     }
-    let filter = Filter { selection: s.selection, live: s.live, discard: s.cx.config.discard };
+    let config = s.cx.config;
+    let is_shared = config.is_shared();
+    let filter = Filter { selection: s.selection, live: s.live, discard: config.discard, is_shared };
+    let has_gnu_symbols = AtomicBool::new(false);
     plan.shares = s.cx.pool.map("size/symtab", s.selection.objects.len(), 8, |position| {
         let mut share = Share::default();
-        filter.walk(s.inputs.object(s.selection.objects[position]), |_, is_local, name| {
+        let object = s.inputs.object(s.selection.objects[position]);
+        filter.walk(object, |index, is_local, name| {
+            let symbol = &object.symbols[index];
+            if symbol.st_bind() == STB_GNU_UNIQUE || symbol.st_type() == STT_GNU_IFUNC {
+                has_gnu_symbols.store(true, Ordering::Relaxed);
+            }
             *(if is_local { &mut share.locals } else { &mut share.globals }) += 1;
             share.names += name.len() as u32 + 1;
         });
         share
     });
+    plan.has_gnu_symbols = has_gnu_symbols.into_inner();
     for (index, provision) in s.provided.list.iter().enumerate() {
         let def = s.selection.def(provision.id);
         let is_defined = def.file() == Def::LINKER && def.is_local() && def.index() as usize == index;
-        if is_defined {
+        // A name for code sequences alone; no reader has a use for it.
+        let is_internal = provision.anchor == Anchor::TlsModuleBase;
+        if is_defined && !is_internal {
             let list = if provision.is_hidden { &mut plan.provided_locals } else { &mut plan.provided_globals };
             list.push(provision.id);
         }
@@ -256,7 +274,8 @@ fn plain_name(name: &[u8]) -> &[u8] {
 }
 
 fn filter_of<'a>(image: &Image<'a>) -> Filter<'a> {
-    Filter { selection: image.selection, live: image.live, discard: image.cx.config.discard }
+    let config = image.cx.config;
+    Filter { selection: image.selection, live: image.live, discard: config.discard, is_shared: config.is_shared() }
 }
 
 pub(super) fn write_strtab(image: &Image, part: usize, out: &mut [u8]) {
@@ -325,6 +344,7 @@ fn write_object(image: &Image, position: usize, wants_locals: bool, mut put: imp
             };
             if is_local {
                 entry.bind = STB_LOCAL;
+                entry.visibility = 0;
             }
             put(entry);
         }
@@ -359,11 +379,9 @@ fn global_entry(image: &Image, id: SymbolId, name: u32) -> Entry {
     let (shndx, value) = place(image, id);
     let (bind, r#type, size) = source
         .map_or((STB_GLOBAL, STT_NOTYPE, 0), |s| (s.st_bind(), s.st_type(), s.st_size.get(LE)));
-    let r#type = match r#type {
-        STT_COMMON => STT_OBJECT,
-        STT_GNU_IFUNC if image.section(b".plt").is_some_and(|(s, at)| at <= value && value < at + s.size) => STT_FUNC,
-        other => other,
-    };
+    // Of tentative definitions the largest counts.
+    let size = image.tables.common(id).map_or(size, |common| common.size);
+    let r#type = if r#type == STT_COMMON { STT_OBJECT } else { r#type };
     let visibility = if def.file() == Def::LINKER && image.provided.list[def.index() as usize].is_hidden {
         STV_HIDDEN
     } else {
@@ -384,6 +402,9 @@ pub(super) fn place(image: &Image, id: SymbolId) -> (u16, u64) {
                 return (SHN_ABS, address);
             }
             let is_tls = object.sections[section].has(object::elf::SHF_TLS);
+            // An IFUNC stands for its resolver here, as in its object; its PLT entry has no name.
+            let is_ifunc = object.symbols[def.index() as usize].st_type() == STT_GNU_IFUNC;
+            let address = if is_ifunc { image.resolver_address(SymbolRef::Global(id)) } else { address };
             (image.section_index_of(object, section), tls_relative(image, is_tls, address))
         }
         Class::Common => {
