@@ -51,7 +51,7 @@ const _: () = assert!(size_of::<NameHash>() == 24);
 /// The strings of a section, in order. Reuse it: its buffers keep their memory.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Pieces {
-    /// A bit a unit of the section (a byte, or a wider character): set where a terminator is. [`rank`] turns it
+    /// A bit a unit of the section (a byte, or a wider character): set where a terminator is. [`rank()`] turns it
     /// into a map from offsets to pieces.
     pub bitmap: Vec<u64>,
     /// Where each piece ends: the offset in bytes behind its terminator, which is where the next begins.
