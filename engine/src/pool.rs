@@ -18,7 +18,7 @@
 //! run that never has work for two starts none, and with one thread every job is a plain call.
 //!
 //! Invariants
-//! - A job is listed exactly while its owner is inside [`Pool::enter`]; helpers enter and leave under the
+//! - A job is listed exactly while its owner is inside `Pool::enter`; helpers enter and leave under the
 //!   lock of the list. So no helper can be inside a job whose frame is gone.
 //! - Work appears only from inside a job's own `work`. So "no work and no helper", seen under the lock by the
 //!   owner, is final.
