@@ -3,18 +3,25 @@
 //! `corpora` builds workloads, `compare` measures. See `perf/README.md`.
 
 mod arguments;
-mod corpora;
-mod corpus;
 mod record;
+mod corpus;
+mod corpora;
+mod linkers;
+mod machine;
+mod measure;
+mod compare;
+mod report;
 mod scratch;
 mod tools;
 
-use std::env;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::{env, fs};
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use clap::{Args, Parser, Subcommand};
+
+use crate::linkers::Linker;
 
 /// Workloads for linkers, and manifold beside the others on them.
 #[derive(Parser)]
@@ -32,6 +39,8 @@ struct Options {
 enum Task {
     /// Build workloads.
     Corpora(CorporaOptions),
+    /// Run linkers side by side on workloads that have been built.
+    Compare(CompareOptions),
 }
 
 #[derive(Args)]
@@ -46,6 +55,52 @@ struct CorporaOptions {
     /// Build them anew even if they are there.
     #[arg(long)]
     force: bool,
+}
+
+#[derive(Args)]
+struct CompareOptions {
+    /// Workloads (names, or directories with a slash in them) [default: all that have been built].
+    names: Vec<String>,
+
+    /// The manifold to compare with the others [default: the one built beside this program].
+    #[arg(long, value_name = "PATH")]
+    manifold: Option<PathBuf>,
+
+    /// Leave manifold out: the first peer takes its place.
+    #[arg(long)]
+    no_manifold: bool,
+
+    /// A linker to compare with, in place of one of the same name that was found.
+    #[arg(long = "peer", value_name = "NAME=PATH")]
+    peers: Vec<String>,
+
+    /// Compare with none but those given with --peer.
+    #[arg(long)]
+    only_given: bool,
+
+    /// Names of peers to leave out.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    without: Vec<String>,
+
+    /// Numbers of threads.
+    #[arg(long, value_delimiter = ',', default_value = "1,2")]
+    threads: Vec<u32>,
+
+    /// Measurements of each linker.
+    #[arg(long, default_value_t = 7)]
+    runs: u32,
+
+    /// Runs before that which do not count.
+    #[arg(long, default_value_t = 1)]
+    warm_ups: u32,
+
+    /// Folders for the outputs, as NAME=FOLDER [default: tmpfs=/dev/shm, and disk in the cache].
+    #[arg(long = "place", value_name = "NAME=FOLDER")]
+    places: Vec<String>,
+
+    /// Folder for result.json and result.md [default: results in the cache].
+    #[arg(long, value_name = "FOLDER")]
+    results: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -68,6 +123,7 @@ fn run() -> Result<()> {
     let cache = corpora::Cache::at(options.cache)?;
     match options.command {
         Task::Corpora(chosen) => build_corpora(&cache, &chosen),
+        Task::Compare(chosen) => compare(&cache, &chosen),
     }
 }
 
@@ -96,4 +152,61 @@ fn build_corpora(cache: &corpora::Cache, chosen: &CorporaOptions) -> Result<()> 
         }
     }
     Ok(())
+}
+
+/// Compares, shows the result and writes it to files.
+fn compare(cache: &corpora::Cache, chosen: &CompareOptions) -> Result<()> {
+    ensure!(chosen.runs > 0, "--runs must be at least 1");
+    ensure!(!chosen.threads.is_empty() && !chosen.threads.contains(&0), "--threads must be at least 1");
+    let places = if chosen.places.is_empty() {
+        vec![("tmpfs".to_owned(), PathBuf::from("/dev/shm")), ("disk".to_owned(), cache.folder().to_owned())]
+    } else {
+        let place = |text: &String| {
+            let (name, folder) = text.split_once('=').with_context(|| format!("{text}: give NAME=FOLDER"))?;
+            let folder = fs::canonicalize(folder).with_context(|| format!("there is no {folder}"))?;
+            Ok((name.to_owned(), folder))
+        };
+        chosen.places.iter().map(place).collect::<Result<_>>()?
+    };
+    let plan = compare::Plan {
+        linkers: choose_linkers(chosen)?,
+        corpora: cache.built(&chosen.names)?,
+        threads: chosen.threads.clone(),
+        places,
+        runs: chosen.runs,
+        warm_ups: chosen.warm_ups,
+    };
+    let comparison = compare::compare(&plan, &mut |line| eprintln!("{line}"))?;
+    let page = report::markdown(&comparison);
+    println!("{page}");
+    let folder = chosen.results.clone().unwrap_or_else(|| cache.folder().join("results"));
+    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    fs::write(folder.join("result.md"), page)?;
+    fs::write(folder.join("result.json"), serde_json::to_string_pretty(&comparison)? + "\n")?;
+    eprintln!("results are in {}", folder.display());
+    Ok(())
+}
+
+/// manifold first, then the peers.
+fn choose_linkers(chosen: &CompareOptions) -> Result<Vec<Linker>> {
+    let mut linkers = Vec::new();
+    if !chosen.no_manifold {
+        let beside = env::current_exe()?.with_file_name("manifold");
+        let path = chosen.manifold.clone().unwrap_or(beside);
+        linkers.push(Linker::at("manifold", &path).context(
+            "build manifold first (cargo build --release), or say --manifold PATH or --no-manifold",
+        )?);
+    }
+    let mut peers = if chosen.only_given { Vec::new() } else { linkers::peers() };
+    for text in &chosen.peers {
+        let given = Linker::given(text)?;
+        match peers.iter_mut().find(|peer| peer.name == given.name) {
+            Some(peer) => *peer = given,
+            None => peers.push(given),
+        }
+    }
+    peers.retain(|peer| !chosen.without.contains(&peer.name));
+    linkers.extend(peers);
+    ensure!(!linkers.is_empty(), "there is no linker to compare");
+    Ok(linkers)
 }

@@ -43,17 +43,21 @@ fn build(cache: &Cache, workload: &Workload) -> Result<()> {
 
     let mut compile = Command::new("c++");
     compile
-        .args(["-O2", "-fno-rtti", "-c", "-o", "clangtool.o"])
+        .args(["-O2", "-c", "-o", "clangtool.o"])
         .arg(sources("clangtool").join("main.cc"))
         .args(config(&["--cppflags"])?)
         .current_dir(&folder);
     tools::run(&mut compile)?;
 
+    // Polly is in LLVM's list but in a package of its own.
+    let mut llvm = config(&["--link-static", "--ldflags", "--libs", "all"])?;
+    llvm.retain(|word| !word.starts_with("-lPolly"));
+
     let mut link = Command::new("c++");
     link.args(["clangtool.o", "-o", "clangtool", &recorder.option(), "-Wl,--start-group"])
         .args(&clang)
         .arg("-Wl,--end-group")
-        .args(config(&["--link-static", "--ldflags", "--libs", "all"])?)
+        .args(llvm)
         .args(config(&["--link-static", "--system-libs"])?)
         .current_dir(&folder);
     tools::run(recorder.records(&mut link, &corpus))?;
