@@ -13,6 +13,7 @@ use crate::corpus::{Check, Corpus};
 use crate::tools::Recorder;
 
 mod clangtool;
+mod cpp_debug;
 mod hello;
 mod service;
 
@@ -27,8 +28,14 @@ pub struct Workload {
 }
 
 /// All workloads, the telling ones first.
-pub const ALL: &[Workload] =
-    &[service::SERVICE, clangtool::CLANGTOOL, hello::HELLO_C, hello::HELLO_RUST, hello::BURST];
+pub const ALL: &[Workload] = &[
+    service::SERVICE,
+    clangtool::CLANGTOOL,
+    cpp_debug::CPP_DEBUG,
+    hello::HELLO_C,
+    hello::HELLO_RUST,
+    hello::BURST,
+];
 
 /// The workload called `name`.
 pub fn named(name: &str) -> Result<&'static Workload> {
