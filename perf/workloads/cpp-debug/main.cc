@@ -42,7 +42,8 @@ void check(const std::string &folder) {
   rocksdb::BlockBasedTableOptions table;
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
-  require(rocksdb::GetMergeOperatorFromString(rocksdb::ConfigOptions(), "stringappend", &options.merge_operator));
+  require(rocksdb::MergeOperator::CreateFromString(rocksdb::ConfigOptions(), "stringappend",
+                                                   &options.merge_operator));
 
   rocksdb::TransactionDB *opened = nullptr;
   require(rocksdb::TransactionDB::Open(options, rocksdb::TransactionDBOptions(), folder, &opened));
@@ -78,7 +79,7 @@ void check(const std::string &folder) {
   std::printf("read: %s\n", db->Get(rocksdb::ReadOptions(), key(3), &value).ok() ? value.substr(0, 3).c_str() : "-");
 
   try {
-    rocksdb::DB *again = nullptr;
+    std::unique_ptr<rocksdb::DB> again;
     require(rocksdb::DB::Open(options, folder, &again));
   } catch (const std::runtime_error &error) {
     std::printf("opened twice: refused\n");
