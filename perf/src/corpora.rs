@@ -15,6 +15,7 @@ use crate::tools::Recorder;
 mod clangtool;
 mod cpp_debug;
 mod hello;
+mod monorepo;
 mod service;
 
 /// A workload that can be built.
@@ -32,6 +33,9 @@ pub const ALL: &[Workload] = &[
     service::SERVICE,
     clangtool::CLANGTOOL,
     cpp_debug::CPP_DEBUG,
+    monorepo::THOUSAND,
+    monorepo::FIVE_THOUSAND,
+    monorepo::TWENTY_THOUSAND,
     service::RELEASE,
     service::LINES,
     service::SPLIT,
@@ -81,6 +85,15 @@ impl Cache {
         let folder = self.0.join("build").join(name);
         fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         Ok(folder)
+    }
+
+    /// Removes what was needed only while the workload `name` was built.
+    pub fn remove_build(&self, name: &str) -> Result<()> {
+        let folder = self.0.join("build").join(name);
+        if folder.exists() {
+            fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+        }
+        Ok(())
     }
 
     fn recorder(&self) -> Result<Recorder> {

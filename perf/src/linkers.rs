@@ -1,9 +1,8 @@
 //! The linkers that are compared: finding them, and asking each for the same link.
 
-use std::env;
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::{env, fmt};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
@@ -38,9 +37,11 @@ pub struct Linker {
     pub family: Family,
     /// What `--version` says first.
     pub version: String,
+    /// Whether it leaves its caller waiting for a child of its own only, unless told `--no-fork`.
+    pub forks: bool,
 }
 
-/// Whether a linker that can may leave its caller waiting for a child of its own only.
+/// Whether a linker that forks does so.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
@@ -75,7 +76,9 @@ impl Linker {
         let version = printed.lines().next().unwrap_or_default().to_owned();
         let family =
             family(&version).with_context(|| format!("{}: {version:?} is unknown", path.display()))?;
-        Ok(Linker { name: name.to_owned(), path, family, version })
+        let help = tools::ask(Command::new(&path).args(flavour(&path)).arg("--help")).unwrap_or_default();
+        let forks = help.contains("--no-fork");
+        Ok(Linker { name: name.to_owned(), path, family, version, forks })
     }
 
     /// A linker given as `NAME=PATH`.
@@ -87,10 +90,7 @@ impl Linker {
 
     /// The ways to run it that differ: linkers that fork have two.
     pub fn modes(&self) -> &'static [Mode] {
-        match self.family {
-            Family::Wild | Family::Mold => &[Mode::Usual, Mode::NoFork],
-            Family::Manifold | Family::Lld | Family::Gnu => &[Mode::Usual],
-        }
+        if self.forks { &[Mode::Usual, Mode::NoFork] } else { &[Mode::Usual] }
     }
 
     /// Whether it can be told how many threads to use; if not it has one.

@@ -55,6 +55,10 @@ struct CorporaOptions {
     /// Build them anew even if they are there.
     #[arg(long)]
     force: bool,
+
+    /// Keep what was needed only to build them.
+    #[arg(long)]
+    keep_builds: bool,
 }
 
 #[derive(Args)]
@@ -136,6 +140,9 @@ fn build_corpora(cache: &corpora::Cache, chosen: &CorporaOptions) -> Result<()> 
     }
     for workload in &workloads {
         let corpus = corpora::build(cache, workload, chosen.force)?;
+        if !chosen.keep_builds {
+            cache.remove_build(workload.name)?;
+        }
         println!(
             "{}: {} files, {} MB, in {}",
             corpus.name,

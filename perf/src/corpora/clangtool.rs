@@ -18,7 +18,7 @@ pub const CLANGTOOL: Workload =
     Workload { name: "clangtool", about: "a C++ tool with all of clang and LLVM 19 in it", build };
 
 fn build(cache: &Cache, workload: &Workload) -> Result<()> {
-    let (folder, recorder) = (cache.build_folder("clangtool")?, cache.recorder()?);
+    let (folder, recorder) = (cache.build_folder(workload.name)?, cache.recorder()?);
     let corpus = cache.corpus(workload.name);
     let config = |arguments: &[&str]| -> Result<Vec<String>> {
         let printed = tools::ask(Command::new("llvm-config-19").args(arguments))

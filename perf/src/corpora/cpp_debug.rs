@@ -42,7 +42,7 @@ const FLAGS: &[&str] = &[
 ];
 
 fn build(cache: &Cache, workload: &Workload) -> Result<()> {
-    let (folder, recorder) = (cache.build_folder("cpp-debug")?, cache.recorder()?);
+    let (folder, recorder) = (cache.build_folder(workload.name)?, cache.recorder()?);
     let corpus = cache.corpus(workload.name);
     let objects = compile(&folder)?;
     let mut link = Command::new("c++");

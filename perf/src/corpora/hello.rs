@@ -31,7 +31,7 @@ const C: &str = "#include <stdio.h>\nint main(void) { puts(\"hello, world\"); re
 const RUST: &str = "fn main() {\n    println!(\"hello, world\");\n}\n";
 
 fn c(cache: &Cache, workload: &Workload, links: u32) -> Result<()> {
-    let (folder, recorder) = (cache.build_folder("hello")?, cache.recorder()?);
+    let (folder, recorder) = (cache.build_folder(workload.name)?, cache.recorder()?);
     let corpus = cache.corpus(workload.name);
     fs::write(folder.join("hello.c"), C)?;
     let mut command = Command::new("cc");
@@ -42,7 +42,7 @@ fn c(cache: &Cache, workload: &Workload, links: u32) -> Result<()> {
 }
 
 fn rust(cache: &Cache, workload: &Workload) -> Result<()> {
-    let (folder, recorder) = (cache.build_folder("hello")?, cache.recorder()?);
+    let (folder, recorder) = (cache.build_folder(workload.name)?, cache.recorder()?);
     let corpus = cache.corpus(workload.name);
     fs::write(folder.join("hello.rs"), RUST)?;
     let mut command = Command::new("rustc");
