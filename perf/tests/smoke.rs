@@ -50,7 +50,7 @@ impl Folder {
     fn fake(&self, script: &str) -> PathBuf {
         let path = self.at("fake");
         let text = format!(
-            "#!/bin/sh\nif [ \"$1\" = --version ]; then echo 'GNU ld (not really) 1'; exit; fi\nreal={}\n{script}\n",
+            "#!/bin/sh\ncase $1 in --version|--help) echo 'GNU ld (not really) 1'; exit;; esac\nreal={}\n{script}\n",
             real().display()
         );
         fs::write(&path, text).unwrap();
