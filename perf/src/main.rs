@@ -11,6 +11,7 @@ mod machine;
 mod measure;
 mod compare;
 mod report;
+mod plot;
 mod scratch;
 mod tools;
 
@@ -41,6 +42,8 @@ enum Task {
     Corpora(CorporaOptions),
     /// Run linkers side by side on workloads that have been built.
     Compare(CompareOptions),
+    /// Draw a result of `compare` as SVG files.
+    Plot(PlotOptions),
 }
 
 #[derive(Args)]
@@ -107,6 +110,12 @@ struct CompareOptions {
     results: Option<PathBuf>,
 }
 
+#[derive(Args)]
+struct PlotOptions {
+    /// The result.json to draw; the pictures are put beside it [default: the last in the cache].
+    result: Option<PathBuf>,
+}
+
 fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
@@ -128,6 +137,7 @@ fn run() -> Result<()> {
     match options.command {
         Task::Corpora(chosen) => build_corpora(&cache, &chosen),
         Task::Compare(chosen) => compare(&cache, &chosen),
+        Task::Plot(chosen) => plot(&cache, chosen.result),
     }
 }
 
@@ -191,6 +201,17 @@ fn compare(cache: &corpora::Cache, chosen: &CompareOptions) -> Result<()> {
     fs::write(folder.join("result.md"), page)?;
     fs::write(folder.join("result.json"), serde_json::to_string_pretty(&comparison)? + "\n")?;
     eprintln!("results are in {}", folder.display());
+    Ok(())
+}
+
+/// Draws a result, by default the last one.
+fn plot(cache: &corpora::Cache, result: Option<PathBuf>) -> Result<()> {
+    let file = result.unwrap_or_else(|| cache.folder().join("results/result.json"));
+    let text = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    let comparison = serde_json::from_slice(&text).with_context(|| file.display().to_string())?;
+    for picture in plot::draw(&comparison, file.parent().unwrap_or(Path::new(".")))? {
+        println!("{}", picture.display());
+    }
     Ok(())
 }
 

@@ -73,6 +73,8 @@ fn a_linker_that_works_gets_its_times() {
     assert_eq!(costs.len(), 2);
     assert!(costs.iter().all(|cost| cost["wall_ms"].as_f64() > Some(0.0)));
     assert!(contender["output_bytes"].as_u64() > Some(1000));
+    assert!(folder.perf(&["plot"]).status.success());
+    assert!(fs::read_to_string(folder.at("results/hello-c.svg")).unwrap().starts_with("<svg"));
 }
 
 #[test]
