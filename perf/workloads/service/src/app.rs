@@ -68,10 +68,7 @@ pub fn router(state: Arc<State>) -> Router {
         .with_state(state)
 }
 
-async fn hello(
-    Shared(state): Shared<Arc<State>>,
-    Path(name): Path<String>,
-) -> Result<Html<String>, Failure> {
+async fn hello(Shared(state): Shared<Arc<State>>, Path(name): Path<String>) -> Result<Html<String>, Failure> {
     if let Some(cache) = &state.cache
         && let Some(page) = cache.get(&name).await?
     {

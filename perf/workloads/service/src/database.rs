@@ -25,8 +25,7 @@ impl Database {
         match address.split(':').next() {
             Some("sqlite") => {
                 // One connection: each connection to an in-memory database has a database of its own.
-                let pool =
-                    sqlx::sqlite::SqlitePoolOptions::new().max_connections(1).connect(address).await?;
+                let pool = sqlx::sqlite::SqlitePoolOptions::new().max_connections(1).connect(address).await?;
                 sqlx::query("CREATE TABLE IF NOT EXISTS notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL)")
                     .execute(&pool)
                     .await?;
@@ -34,9 +33,11 @@ impl Database {
             }
             Some("postgres" | "postgresql") => {
                 let pool = PgPool::connect(address).await?;
-                sqlx::query("CREATE TABLE IF NOT EXISTS notes (id BIGSERIAL PRIMARY KEY, text TEXT NOT NULL)")
-                    .execute(&pool)
-                    .await?;
+                sqlx::query(
+                    "CREATE TABLE IF NOT EXISTS notes (id BIGSERIAL PRIMARY KEY, text TEXT NOT NULL)",
+                )
+                .execute(&pool)
+                .await?;
                 Ok(Database::Postgres(pool))
             }
             Some("mysql") => {
@@ -55,13 +56,11 @@ impl Database {
     /// Adds a note.
     pub async fn add(&self, text: &str) -> anyhow::Result<Note> {
         let id = match self {
-            Database::Sqlite(pool) => {
-                sqlx::query("INSERT INTO notes (text) VALUES (?)")
-                    .bind(text)
-                    .execute(pool)
-                    .await?
-                    .last_insert_rowid()
-            }
+            Database::Sqlite(pool) => sqlx::query("INSERT INTO notes (text) VALUES (?)")
+                .bind(text)
+                .execute(pool)
+                .await?
+                .last_insert_rowid(),
             Database::Postgres(pool) => {
                 sqlx::query_scalar("INSERT INTO notes (text) VALUES ($1) RETURNING id")
                     .bind(text)
