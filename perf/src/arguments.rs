@@ -164,10 +164,9 @@ impl Parser {
             _ if READS.contains(&stem) => {
                 let file = PathBuf::from(value(joined)?);
                 let separate = joined.is_none();
-                let option = if separate {
-                    argument
-                } else {
-                    format!("-{}=", &argument[1..=stem.len() + usize::from(long.is_some())])
+                let option = match argument.split_once('=') {
+                    Some((before, _)) if !separate => format!("{before}="),
+                    _ => argument,
                 };
                 self.line.items.push(Item::Reads { option, separate, file });
                 return Ok(());
