@@ -378,23 +378,26 @@ impl Runner {
             return Err("this link cannot be repeated with another linker".into());
         }
         let other = self.linker.peer(peer)?;
-        let ours = fs::read(output).map_err(|e| format!("{}: {e}", output.display()))?;
+        let shown = |e: std::io::Error| format!("{}: {e}", output.display());
+        let place = self.directory.join(".case").join(peer);
+        fs::create_dir_all(&place).map_err(shown)?;
+        let theirs = place.join(output.file_name().ok_or("no output name")?);
+        let ours = place.join("ours");
         let mut adapted = link.words;
         other.through_shim(&mut adapted);
         let mut environment = other.environment(&self.reports, "");
         environment.push(("TMPDIR".into(), self.directory.join(".case/tmp").display().to_string()));
-        let finished = command::run(prepare(&adapted, &self.directory, &environment)?, LIMIT)?;
+        let prepared = prepare(&adapted, &self.directory, &environment)?;
+        // Our output steps aside as it is, whatever the peer does to the name, and comes back.
+        fs::rename(output, &ours).map_err(shown)?;
+        let finished = command::run(prepared, LIMIT);
+        let moved = fs::rename(output, &theirs);
+        fs::rename(&ours, output).map_err(shown)?;
         Linked::take_all(&self.reports)?;
-        let name = output.file_name().ok_or("no output name")?;
-        let theirs = self.directory.join(".case").join(peer);
-        fs::create_dir_all(&theirs).map_err(|e| format!("{}: {e}", theirs.display()))?;
-        let theirs = theirs.join(name);
-        let moved = fs::read(output).and_then(|data| fs::write(&theirs, data));
-        fs::write(output, ours).map_err(|e| format!("{}: {e}", output.display()))?;
-        moved.map_err(|e| format!("{}: {e}", theirs.display()))?;
-        match finished.ended {
-            Ended::Exit(0) => Ok(theirs),
-            ended => Err(format!("{peer} cannot do this link: {ended}\n{}", finished.stderr)),
+        let finished = finished?;
+        match (finished.ended, moved) {
+            (Ended::Exit(0), Ok(())) => Ok(theirs),
+            (ended, _) => Err(format!("{peer} cannot do this link: {ended}\n{}", finished.stderr)),
         }
     }
 
