@@ -252,7 +252,7 @@ fn place(
     outputs: &mut Outputs,
 ) -> (Layout, Addresses) {
     let shape = shape::shape(cx, inputs, selection, outputs);
-    outputs::drop_empty(outputs);
+    outputs::drop_empty(inputs, selection, outputs);
     loop {
         let layout = cx.pool.serial("layout", || layout(&outputs.sections, &shape));
         let ibt = sizes.ibt;

@@ -328,10 +328,23 @@ fn gather_object(
     (result, kinds)
 }
 
-/// Forgets what no section and no byte went to. Positions stay: a section without members is not laid out.
-pub fn drop_empty(outputs: &mut Outputs) {
+/// Forgets what no byte went to. Positions stay: a section without members is not laid out. An empty section
+/// stays if it has a symbol, which must have an address.
+pub fn drop_empty(inputs: &Inputs, selection: &Selection, outputs: &mut Outputs) {
+    let objects = &outputs.objects;
+    let has_symbol = |member: &Member| {
+        let Content::Sections(position, first, count) = member.content else { return false };
+        let object = inputs.object(selection.objects[position as usize]);
+        let sections = &objects[position as usize].order[first as usize..(first + count) as usize];
+        (1..object.symbols.len()).any(|symbol| {
+            object.symbols[symbol].st_type() != object::elf::STT_SECTION
+                && sections.contains(&object.symbol_section(symbol))
+        })
+    };
     for section in &mut outputs.sections {
-        section.members.retain(|member| member.size > 0 || matches!(member.content, Content::Chunk(_)));
+        if section.size == 0 {
+            section.members.retain(|member| matches!(member.content, Content::Chunk(_)) || has_symbol(member));
+        }
     }
 }
 
