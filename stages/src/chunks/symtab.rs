@@ -13,13 +13,13 @@ use crate::image::{Image, clip_index};
 use crate::liveness::LiveSet;
 use crate::model::{Object, SectionKind, SymbolId};
 use crate::select::{Anchor, Class, Def, Selection, VERSION_LOCAL};
-use object::LittleEndian as LE;
-use std::sync::atomic::{AtomicBool, Ordering};
 use crate::tables::SymbolRef;
+use object::LittleEndian as LE;
 use object::elf::{
-    SHN_ABS, SHN_UNDEF, STB_GLOBAL, STB_GNU_UNIQUE, STB_LOCAL, STT_COMMON, STT_FILE, STT_GNU_IFUNC, STT_NOTYPE, STT_OBJECT, STT_SECTION,
-    STV_HIDDEN, STV_INTERNAL,
+    SHN_ABS, SHN_UNDEF, STB_GLOBAL, STB_GNU_UNIQUE, STB_LOCAL, STT_COMMON, STT_FILE, STT_GNU_IFUNC,
+    STT_NOTYPE, STT_OBJECT, STT_SECTION, STV_HIDDEN, STV_INTERNAL,
 };
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A symbol table entry to be.
 #[derive(Debug, Clone, Copy)]
@@ -158,7 +158,8 @@ impl Filter<'_> {
     }
 
     fn is_in_output(&self, object: &Object, section: usize) -> bool {
-        object.sections[section].kind != SectionKind::Ignored && self.live.contains(object.section_id(section))
+        object.sections[section].kind != SectionKind::Ignored
+            && self.live.contains(object.section_id(section))
     }
 
     /// Whether this object is the one whose entry stands for a global symbol.
@@ -182,7 +183,8 @@ impl Filter<'_> {
     fn is_localized(&self, id: SymbolId) -> bool {
         let def = self.selection.def(id);
         let is_hidden = || matches!(self.selection.visibility(id), STV_HIDDEN | STV_INTERNAL);
-        def.is_local() && (self.selection.versions[id.index()] == VERSION_LOCAL || self.is_shared && is_hidden())
+        def.is_local()
+            && (self.selection.versions[id.index()] == VERSION_LOCAL || self.is_shared && is_hidden())
     }
 
     /// All symbols of an object that are kept: (index, is local in the output, bytes of its name).
@@ -234,11 +236,13 @@ pub(super) fn plan(s: &Sizing) -> SymbolTablePlan {
         // A name for code sequences alone; no reader has a use for it.
         let is_internal = provision.anchor == Anchor::TlsModuleBase;
         if is_defined && !is_internal {
-            let list = if provision.is_hidden { &mut plan.provided_locals } else { &mut plan.provided_globals };
+            let list =
+                if provision.is_hidden { &mut plan.provided_locals } else { &mut plan.provided_globals };
             list.push(provision.id);
         }
     }
-    plan.imports = s.dynamic.symbols.iter().filter(|d| !s.selection.def(d.id).is_local()).map(|d| d.id).collect();
+    plan.imports =
+        s.dynamic.symbols.iter().filter(|d| !s.selection.def(d.id).is_local()).map(|d| d.id).collect();
     let mut next = 1u32;
     for share in &mut plan.shares {
         share.first_local = next;
@@ -263,7 +267,9 @@ pub(super) fn plan(s: &Sizing) -> SymbolTablePlan {
     plan.other_names = plan.others().map(|id| plain_name(s.symbols.name(id)).len() as u32 + 1).sum();
     plan.names = name + u64::from(plan.other_names);
     if plan.names > u64::from(u32::MAX) {
-        s.cx.problems.push(crate::report::Problem::error("the names of all symbols are more than 4 GiB: use -s or -x"));
+        s.cx.problems.push(crate::report::Problem::error(
+            "the names of all symbols are more than 4 GiB: use -s or -x",
+        ));
     }
     plan
 }
@@ -275,7 +281,12 @@ fn plain_name(name: &[u8]) -> &[u8] {
 
 fn filter_of<'a>(image: &Image<'a>) -> Filter<'a> {
     let config = image.cx.config;
-    Filter { selection: image.selection, live: image.live, discard: config.discard, is_shared: config.is_shared() }
+    Filter {
+        selection: image.selection,
+        live: image.live,
+        discard: config.discard,
+        is_shared: config.is_shared(),
+    }
 }
 
 pub(super) fn write_strtab(image: &Image, part: usize, out: &mut [u8]) {
@@ -377,8 +388,8 @@ fn global_entry(image: &Image, id: SymbolId, name: u32) -> Entry {
     let def = image.selection.def(id);
     let source = image.selection.entry(image.inputs, def);
     let (shndx, value) = place(image, id);
-    let (bind, r#type, size) = source
-        .map_or((STB_GLOBAL, STT_NOTYPE, 0), |s| (s.st_bind(), s.st_type(), s.st_size.get(LE)));
+    let (bind, r#type, size) =
+        source.map_or((STB_GLOBAL, STT_NOTYPE, 0), |s| (s.st_bind(), s.st_type(), s.st_size.get(LE)));
     // Of tentative definitions the largest counts.
     let size = image.tables.common(id).map_or(size, |common| common.size);
     let r#type = if r#type == STT_COMMON { STT_OBJECT } else { r#type };
@@ -418,7 +429,8 @@ pub(super) fn place(image: &Image, id: SymbolId) -> (u16, u64) {
         }
         Class::Forced | Class::Provided => {
             let list = &image.addresses.provided_sections;
-            let section = list.iter().rfind(|(other, _)| *other == id).map_or(SHN_ABS, |(_, section)| *section);
+            let section =
+                list.iter().rfind(|(other, _)| *other == id).map_or(SHN_ABS, |(_, section)| *section);
             (section, address)
         }
         _ => (SHN_UNDEF, 0),
@@ -432,7 +444,8 @@ fn tls_relative(image: &Image, is_tls: bool, address: u64) -> u64 {
 
 /// Header index of a loaded output section by name.
 pub(super) fn section_index(image: &Image, name: &[u8]) -> u16 {
-    let position = image.outputs.sections.iter().position(|s| s.name == name && s.has(object::elf::SHF_ALLOC));
+    let position =
+        image.outputs.sections.iter().position(|s| s.name == name && s.has(object::elf::SHF_ALLOC));
     position.map_or(SHN_ABS, |p| clip_index(image.layout.placements[p].index))
 }
 

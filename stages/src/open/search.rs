@@ -37,7 +37,8 @@ fn fits(path: &Path) -> bool {
     if file.read_exact(&mut head).is_err() || head[..4] != object::elf::ELFMAG {
         return true;
     }
-    head[4] == object::elf::ELFCLASS64 && u16::from_le_bytes([head[18], head[19]]) == crate::arch::target::MACHINE
+    head[4] == object::elf::ELFCLASS64
+        && u16::from_le_bytes([head[18], head[19]]) == crate::arch::target::MACHINE
 }
 
 /// Finds a file named in a script: with the sysroot if asked, else beside the script if relative, then along the

@@ -52,7 +52,6 @@ pub(super) fn check(
     });
 }
 
-
 /// `a.o:(.text+0x10)`.
 fn place(object: &Object, symbol: usize) -> String {
     let entry = &object.symbols[symbol];
