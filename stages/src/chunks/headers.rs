@@ -51,7 +51,7 @@ pub fn file_headers(image: &Image) -> Vec<u8> {
     fields.half(u16::try_from(layout.segments.len()).unwrap_or(PN_XNUM));
     fields.half(SECTION_HEADER_SIZE as u16);
     fields.half(if sections < u64::from(SHN_LORESERVE) { sections as u16 } else { 0 });
-    fields.half(crate::image::clip_index(names));
+    fields.half(crate::image::HeaderIndex(names).half());
     for segment in &layout.segments {
         fields.word(segment.p_type);
         fields.word(segment.flags);

@@ -9,15 +9,15 @@
 
 use super::Sizing;
 use crate::config::Discard;
-use crate::image::{Image, clip_index};
+use crate::image::{HeaderIndex, Image};
 use crate::liveness::LiveSet;
 use crate::model::{Object, SectionKind, SymbolId};
 use crate::select::{Anchor, Class, Def, Selection, VERSION_LOCAL};
 use crate::tables::SymbolRef;
 use object::LittleEndian as LE;
 use object::elf::{
-    SHN_ABS, SHN_UNDEF, STB_GLOBAL, STB_GNU_UNIQUE, STB_LOCAL, STT_COMMON, STT_FILE, STT_GNU_IFUNC,
-    STT_NOTYPE, STT_OBJECT, STT_SECTION, STV_HIDDEN, STV_INTERNAL,
+    STB_GLOBAL, STB_GNU_UNIQUE, STB_LOCAL, STT_COMMON, STT_FILE, STT_GNU_IFUNC, STT_NOTYPE, STT_OBJECT,
+    STT_SECTION, STV_HIDDEN, STV_INTERNAL,
 };
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -28,7 +28,7 @@ pub(super) struct Entry {
     pub bind: u8,
     pub r#type: u8,
     pub visibility: u8,
-    pub shndx: u16,
+    pub shndx: HeaderIndex,
     pub value: u64,
     pub size: u64,
 }
@@ -38,7 +38,7 @@ pub(super) fn put_symbol(out: &mut [u8], entry: &Entry) {
     out[0..4].copy_from_slice(&entry.name.to_le_bytes());
     out[4] = entry.bind << 4 | entry.r#type & 15;
     out[5] = entry.visibility;
-    out[6..8].copy_from_slice(&entry.shndx.to_le_bytes());
+    out[6..8].copy_from_slice(&entry.shndx.half().to_le_bytes());
     out[8..16].copy_from_slice(&entry.value.to_le_bytes());
     out[16..24].copy_from_slice(&entry.size.to_le_bytes());
 }
@@ -306,14 +306,18 @@ pub(super) fn write_strtab(image: &Image, part: usize, out: &mut [u8]) {
 }
 
 pub(super) fn write_symtab(image: &Image, part: usize, out: &mut [u8]) {
-    let plan = &image.sizes.symtab;
-    let objects = plan.shares.len();
-    let mut entries = out.chunks_exact_mut(24);
-    let mut put = |entry: Entry| {
-        if let Some(out) = entries.next() {
+    let mut places = out.chunks_exact_mut(24);
+    entries(image, part, |entry| {
+        if let Some(out) = places.next() {
             put_symbol(out, &entry);
         }
-    };
+    });
+}
+
+/// The entries of a part of `.symtab`, in order.
+fn entries(image: &Image, part: usize, mut put: impl FnMut(Entry)) {
+    let plan = &image.sizes.symtab;
+    let objects = plan.shares.len();
     match part {
         0 => {}
         n if n <= objects => write_object(image, n - 1, true, put),
@@ -367,7 +371,7 @@ fn local_entry(image: &Image, position: usize, object: &Object, index: usize, na
     let symbol = &object.symbols[index];
     let section = object.symbol_section(index) as usize;
     let mut value = image.local_address(position, index);
-    let mut shndx = SHN_ABS;
+    let mut shndx = HeaderIndex::ABSOLUTE;
     if section != 0 {
         shndx = image.section_index_of(object, section);
         value = tls_relative(image, object.sections[section].has(object::elf::SHF_TLS), value);
@@ -402,7 +406,7 @@ fn global_entry(image: &Image, id: SymbolId, name: u32) -> Entry {
 }
 
 /// Section header index and value of a symbol this output defines, for a symbol table.
-pub(super) fn place(image: &Image, id: SymbolId) -> (u16, u64) {
+pub(super) fn place(image: &Image, id: SymbolId) -> (HeaderIndex, u64) {
     let def = image.selection.def(id);
     let address = image.addresses.symbols[id.index()];
     match def.class() {
@@ -410,7 +414,7 @@ pub(super) fn place(image: &Image, id: SymbolId) -> (u16, u64) {
             let object = image.inputs.object(def.file());
             let section = object.symbol_section(def.index() as usize) as usize;
             if section == 0 {
-                return (SHN_ABS, address);
+                return (HeaderIndex::ABSOLUTE, address);
             }
             let is_tls = object.sections[section].has(object::elf::SHF_TLS);
             // An IFUNC stands for its resolver here, as in its object; its PLT entry has no name.
@@ -429,11 +433,13 @@ pub(super) fn place(image: &Image, id: SymbolId) -> (u16, u64) {
         }
         Class::Forced | Class::Provided => {
             let list = &image.addresses.provided_sections;
-            let section =
-                list.iter().rfind(|(other, _)| *other == id).map_or(SHN_ABS, |(_, section)| *section);
+            let section = list
+                .iter()
+                .rfind(|(other, _)| *other == id)
+                .map_or(HeaderIndex::ABSOLUTE, |(_, section)| *section);
             (section, address)
         }
-        _ => (SHN_UNDEF, 0),
+        _ => (HeaderIndex::UNDEFINED, 0),
     }
 }
 
@@ -443,12 +449,22 @@ fn tls_relative(image: &Image, is_tls: bool, address: u64) -> u64 {
 }
 
 /// Header index of a loaded output section by name.
-pub(super) fn section_index(image: &Image, name: &[u8]) -> u16 {
+pub(super) fn section_index(image: &Image, name: &[u8]) -> HeaderIndex {
     let position =
         image.outputs.sections.iter().position(|s| s.name == name && s.has(object::elf::SHF_ALLOC));
-    position.map_or(SHN_ABS, |p| clip_index(image.layout.placements[p].index))
+    position.map_or(HeaderIndex::ABSOLUTE, |p| HeaderIndex(image.layout.placements[p].index))
 }
 
-/// `.symtab_shndx`: zeros but for symbols in sections whose index does not fit 16 bits. Output sections that
-/// symbols point into are numbered far below that.
-pub(super) fn write_shndx(_image: &Image, _out: &mut [u8]) {}
+/// `.symtab_shndx`: zeros but for symbols in sections whose index does not fit 16 bits.
+pub(super) fn write_shndx(image: &Image, out: &mut [u8]) {
+    let plan = &image.sizes.symtab;
+    for part in 0..plan.symtab_parts() {
+        let first = plan.symtab_part(part).0 as usize / 24;
+        let mut words = out[first * 4..].chunks_exact_mut(4);
+        entries(image, part, |entry| {
+            if let Some(word) = words.next() {
+                word.copy_from_slice(&entry.shndx.extended().to_le_bytes());
+            }
+        });
+    }
+}
