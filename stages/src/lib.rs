@@ -34,4 +34,5 @@ pub mod depfile;
 pub mod arch;
 pub mod script;
 pub mod demangle;
+pub mod source_line;
 pub mod suggest;

@@ -86,45 +86,52 @@ fn internal_error(panicked: &Panicked) -> Problem {
 }
 
 fn run(cx: &Cx) -> Result<(), Failed> {
-    let (inputs, mut symbols, opened) = ingest(cx)?;
-    let mut inputs = inputs;
-    let (scripts, lists) = read_lists(cx, &opened)?;
-    let provided = select::provide(cx.config, &inputs, &mut symbols, &assignments(cx.config, &opened));
-    let selection = select::select(cx, &inputs, &symbols, &provided, &scripts, &lists)?;
-    crate::inflate::inflate(cx, &mut inputs, &selection);
+    let (mut inputs, symbols, opened) = ingest(cx)?;
+    let result = link_inputs(cx, &mut inputs, symbols, &opened);
+    crate::source_line::explain(cx, &inputs);
+    result
+}
+
+/// Everything between the inputs and the output.
+fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Opened) -> Result<(), Failed> {
+    let (scripts, lists) = read_lists(cx, opened)?;
+    let provided = select::provide(cx.config, inputs, &mut symbols, &assignments(cx.config, opened));
+    let selection = select::select(cx, inputs, &symbols, &provided, &scripts, &lists)?;
+    crate::inflate::inflate(cx, inputs, &selection);
     cx.problems.checkpoint()?;
-    crate::listing::report(cx, &inputs, &symbols, &selection, &opened);
+    let inputs: &Inputs = inputs;
+    crate::listing::report(cx, inputs, &symbols, &selection, opened);
 
     let seed = seed();
-    let names = outputs::number_names(&inputs, &selection);
+    let names = outputs::number_names(inputs, &selection);
     let is_kept = |id: crate::model::SectionId| !selection.discarded[id.index()];
     let ((unwind, live), debug) = cx.pool.join(
         || {
-            let unwind = unwind::read(cx, &inputs, &selection);
-            let live = liveness::mark(cx, &inputs, &symbols, &provided, &selection, &unwind);
+            let unwind = unwind::read(cx, inputs, &selection);
+            let live = liveness::mark(cx, inputs, &symbols, &provided, &selection, &unwind);
             (unwind, live)
         },
         || {
-            let candidates = outputs::merge_candidates(cx, &inputs, &selection, &names, false, is_kept);
-            merge::merge(cx, &inputs, "merge/debug", &candidates, seed)
+            let candidates = outputs::merge_candidates(cx, inputs, &selection, &names, false, is_kept);
+            merge::merge(cx, inputs, "merge/debug", &candidates, seed)
         },
     );
     let (loaded, scan) = cx.pool.join(
         || {
             let is_live = |id| live.contains(id);
-            let candidates = outputs::merge_candidates(cx, &inputs, &selection, &names, true, is_live);
-            merge::merge(cx, &inputs, "merge/loaded", &candidates, seed)
+            let candidates = outputs::merge_candidates(cx, inputs, &selection, &names, true, is_live);
+            merge::merge(cx, inputs, "merge/loaded", &candidates, seed)
         },
-        || scan::scan(cx, &inputs, &symbols, &provided, &selection, &live, &unwind),
+        || scan::scan(cx, inputs, &symbols, &provided, &selection, &live, &unwind),
     );
     cx.problems.checkpoint()?;
 
-    let tables = tables::assign(cx, &inputs, &symbols, &selection, &scan);
-    let dynamic = dynamic::collect(cx, &inputs, &symbols, &selection, &scan, &tables);
-    let mut outputs = outputs::gather(cx, &inputs, &selection, &names, &live, &loaded, &debug);
+    let tables = tables::assign(cx, inputs, &symbols, &selection, &scan);
+    let dynamic = dynamic::collect(cx, inputs, &symbols, &selection, &scan, &tables);
+    let mut outputs = outputs::gather(cx, inputs, &selection, &names, &live, &loaded, &debug);
     let sizing = Sizing {
         cx,
-        inputs: &inputs,
+        inputs,
         symbols: &symbols,
         provided: &provided,
         selection: &selection,
@@ -137,7 +144,7 @@ fn run(cx: &Cx) -> Result<(), Failed> {
     let mut sizes = chunks::add(&sizing, names, &mut outputs);
     cx.problems.checkpoint()?;
     let (layout, addresses) =
-        place(cx, &inputs, &symbols, &provided, &selection, &live, &tables, &loaded, &debug, &scan, &mut sizes, &mut outputs);
+        place(cx, inputs, &symbols, &provided, &selection, &live, &tables, &loaded, &debug, &scan, &mut sizes, &mut outputs);
     cx.problems.checkpoint()?;
 
     let pool_addresses = |is_loaded: bool, list: &[u32]| -> Vec<u64> {
@@ -148,7 +155,7 @@ fn run(cx: &Cx) -> Result<(), Failed> {
     let debug_pools = pool_addresses(false, &outputs.debug_pools);
     let image = Image {
         cx,
-        inputs: &inputs,
+        inputs,
         symbols: &symbols,
         provided: &provided,
         selection: &selection,
@@ -169,7 +176,7 @@ fn run(cx: &Cx) -> Result<(), Failed> {
     };
     let targets = cx.pool.map("layout/targets", selection.objects.len(), 8, |n| emit::targets(&image, n));
     output(&Image { targets: &targets, ..image })?;
-    crate::listing::dependency_file(cx, &opened)
+    crate::listing::dependency_file(cx, opened)
 }
 
 /// Flow 1: files are parsed while others are opened, names are numbered while files are parsed.

@@ -23,7 +23,7 @@ use crate::elf::Rela;
 use crate::intern::Symbols;
 use crate::liveness::LiveSet;
 use crate::model::{Inputs, Object, SectionId, SectionKind, SymbolId};
-use crate::report::Problem;
+use crate::report::{Place, Problem};
 use crate::select::{Provided, Selection};
 use crate::unwind::{ObjectUnwind, Unwind};
 use object::LittleEndian as LE;
@@ -241,7 +241,7 @@ impl Scanning<'_> {
         let mut problem =
             Problem::error(format!("relocation refers to a symbol in a discarded section: {name}"))
                 .note(format!("defined in {}:({target})", object.origin))
-                .note(format!("referenced by {}", location(object, index, offset)));
+                .note_place("referenced by", location(object, index, offset), place(object, index, offset));
         if let Some(kept) = kept {
             problem = problem.note(format!("section group kept from {kept}"));
         }
@@ -264,8 +264,9 @@ impl Scanning<'_> {
     }
 
     fn problem(&self, object: &Object, index: u32, offset: u64, what: String) {
-        let message = format!("{}: {what}", location(object, index, offset));
-        self.cx.problems.push(Problem::error(message).at(object.id.0, u64::from(index) << 32 | offset & 0xffff_ffff));
+        let problem = Problem::error(format!("{}: {what}", location(object, index, offset)));
+        let problem = problem.note_place("in", location(object, index, offset), place(object, index, offset));
+        self.cx.problems.push(problem.at(object.id.0, u64::from(index) << 32 | offset & 0xffff_ffff));
     }
 
     fn refused(&self, object: &Object, index: u32, relocation: &Rela, refusal: Refusal) {
@@ -296,7 +297,7 @@ impl Scanning<'_> {
         if let Some(definition) = definition {
             problem = problem.note(format!("defined in {definition}"));
         }
-        problem = problem.note(format!("referenced by {}", location(object, index, offset)));
+        problem = problem.note_place("referenced by", location(object, index, offset), place(object, index, offset));
         self.cx.problems.push(problem.at(object.id.0, u64::from(index) << 32 | offset & 0xffff_ffff));
     }
 
@@ -309,6 +310,11 @@ impl Scanning<'_> {
         self.selection.entry(self.inputs, def).filter(|_| !def.is_undefined())?;
         Some(self.inputs.files[def.file().index()].origin().to_string())
     }
+}
+
+/// A place in an object, for [`Problem::note_place`].
+pub fn place(object: &Object, section: u32, offset: u64) -> Place {
+    Place { file: object.id.0, section, offset }
 }
 
 /// `a.o:(.text+0x10)`.

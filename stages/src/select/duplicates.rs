@@ -5,6 +5,7 @@ use crate::context::Cx;
 use crate::intern::Symbols;
 use crate::model::{FileId, Inputs, Object};
 use crate::report::Problem;
+use crate::scan::{location, place};
 use object::LittleEndian as LE;
 use object::elf::{SHN_ABS, SHN_UNDEF, STB_WEAK};
 
@@ -43,26 +44,20 @@ pub(super) fn check(
                 && symbol.st_value.get(LE) == first_entry.st_value.get(LE);
             if !same_constant {
                 let name = symbols.name(object.ids[n]);
-                let problem = Problem::error(format!("duplicate symbol: {}", cx.symbol_text(name)))
-                    .note(format!("defined at {}", place(other, winner.index() as usize)))
-                    .note(format!("defined at {}", place(object, index)));
+                let problem = Problem::error(format!("duplicate symbol: {}", cx.symbol_text(name)));
+                let problem = note_definition(problem, other, winner.index() as usize);
+                let problem = note_definition(problem, object, index);
                 cx.problems.push(problem.at(object.id.0, index as u64));
             }
         }
     });
 }
 
-
-/// `a.o:(.text+0x10)`.
-fn place(object: &Object, symbol: usize) -> String {
-    let entry = &object.symbols[symbol];
-    match object.symbol_section(symbol) as usize {
-        0 => format!("{}:(absolute)", object.origin),
-        section => format!(
-            "{}:({}+{:#x})",
-            object.origin,
-            String::from_utf8_lossy(object.section_name(section)),
-            entry.st_value.get(LE)
-        ),
+/// `defined at a.o:(.text+0x10)`.
+fn note_definition(problem: Problem, object: &Object, symbol: usize) -> Problem {
+    let offset = object.symbols[symbol].st_value.get(LE);
+    match object.symbol_section(symbol) {
+        0 => problem.note(format!("defined at {}:(absolute)", object.origin)),
+        section => problem.note_place("defined at", location(object, section, offset), place(object, section, offset)),
     }
 }
