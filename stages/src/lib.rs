@@ -34,5 +34,6 @@ pub mod depfile;
 pub mod arch;
 pub mod script;
 pub mod demangle;
+pub mod shlib;
 pub mod source_line;
 pub mod suggest;

@@ -124,6 +124,7 @@ fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Open
         },
         || scan::scan(cx, inputs, &symbols, &provided, &selection, &live, &unwind),
     );
+    crate::shlib::check(cx, inputs, &symbols, &provided, &selection);
     cx.problems.checkpoint()?;
 
     let tables = tables::assign(cx, inputs, &symbols, &selection, &scan);
