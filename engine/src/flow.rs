@@ -131,7 +131,7 @@ impl Core {
         // Between what made the stage ready and the look for sleepers; the other half is in `Pool`'s `sleep`.
         fence(Ordering::SeqCst);
         if let Some(frozen) = self.frozen.get()
-            && frozen.pool.has_idle()
+            && frozen.pool.could_wake()
             && self.any_ready()
         {
             frozen.pool.offer();
@@ -192,7 +192,7 @@ impl<'env, E: Send + 'env> Flow<'env, E> {
         let desk = Desk::new(name, "indexed", usize::MAX, None, outputs.absorb());
         desk.hold(n);
         let handle = StageHandle::default();
-        self.nodes.push(Box::new(Indexed::new(desk, n, outputs, step, handle.clone())));
+        self.nodes.push(Box::new(Indexed::new(desk, outputs, step, handle.clone())));
         handle
     }
 

@@ -13,20 +13,21 @@
 //! worker's stack is bounded by the depth of that tree.
 //!
 //! Nobody spins. A worker that finds nothing sleeps on its own condition variable and is listed as a sleeper;
-//! whoever makes work wakes one sleeper that may take it, and each that joins wakes two more while work
-//! remains. Threads are started by the same call the first time nobody sleeps, so a run that never has work
-//! for two starts none, and with one thread every job is a plain call.
+//! whoever makes work wakes one sleeper that may take it, unless two are on their way already, and each that
+//! joins a job wakes two more while work remains. Threads are started by the same call when nobody sleeps, so a
+//! run that never has work for two starts none, and with one thread every job is a plain call.
 //!
 //! Invariants
-//! - A job is listed exactly while its owner is inside [`Pool::enter`]; helpers enter and leave under the
+//! - A job is listed exactly while its owner is inside `Pool::enter`; helpers enter and leave under the
 //!   lock of the list. So no helper can be inside a job whose frame is gone.
 //! - Work appears only from inside a job's own `work`. So "no work and no helper", seen under the lock by the
 //!   owner, is final.
-//! - `available` counts sleepers and threads not started. It is raised before the last look for work, and read
-//!   after work was published (both with a sequentially consistent fence between): one of the two sees the other.
+//! - The counts of who could be woken change before the last look for work, and are read after work was
+//!   published (both with a sequentially consistent fence between): one of the two sees the other.
 //!
 //! Cost: an atomic step a claim, two uncontended locks a job, about 5 us to wake a sleeper, 10 us to start one.
 
+mod board;
 mod loops;
 mod panics;
 mod walk;
@@ -38,12 +39,11 @@ pub use walk::Walk;
 use std::cell::Cell;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
-use crate::sync::{
-    AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, fence, lock, thread, thread_local, unlock,
-};
+use crate::sync::{Mutex, MutexGuard, Ordering, fence, lock, thread, thread_local, unlock};
 use crate::trace::{Tracer, WAIT};
+use board::{Board, Shared, Woken};
 
 /// Stack of a started worker, in bytes: what a main thread usually has.
 const STACK_SIZE: usize = 8 << 20;
@@ -87,64 +87,6 @@ pub struct Pool {
     shared: Arc<Shared>,
 }
 
-struct Shared {
-    threads: usize,
-    tracer: Tracer,
-    /// Workers that could be given work: sleeping ones and those not started.
-    available: AtomicUsize,
-    board: Mutex<Board>,
-    /// One bell a worker; a sleeper waits on its own, with the board's lock.
-    bells: Box<[Condvar]>,
-}
-
-/// What the lock protects: who could do what.
-struct Board {
-    /// Oldest first.
-    jobs: Vec<Listed>,
-    sleepers: Vec<Sleeper>,
-    last_id: JobId,
-    started: usize,
-    handles: Vec<thread::JoinHandle<()>>,
-    closed: bool,
-}
-
-struct Listed {
-    id: JobId,
-    /// The job inside which this one was started, 0 if none. It is listed as long as this one is.
-    parent: JobId,
-    helpers: usize,
-    job: JobPtr,
-}
-
-struct Sleeper {
-    worker: usize,
-    /// The job whose end this worker awaits; 0 for a worker that takes anything.
-    awaits: JobId,
-}
-
-/// A job on its owner's stack, its lifetime erased.
-#[derive(Clone, Copy)]
-struct JobPtr(*const (dyn Job + 'static));
-
-// SAFETY: the pointee is `Sync` (a supertrait of `Job`), so a shared reference may be used on any thread.
-unsafe impl Send for JobPtr {}
-
-impl JobPtr {
-    fn new<'a>(job: &'a (dyn Job + 'a)) -> JobPtr {
-        let ptr: *const (dyn Job + 'a) = job;
-        // SAFETY: only the lifetime bound of the trait object changes; layout and vtable are the same.
-        JobPtr(unsafe { std::mem::transmute::<*const (dyn Job + 'a), *const (dyn Job + 'static)>(ptr) })
-    }
-
-    /// # Safety
-    /// The job must be listed, under the lock of the board, or the caller be counted as its helper.
-    unsafe fn get<'a>(self) -> &'a dyn Job {
-        // SAFETY: the owner leaves `Pool::enter`, and with it the borrow this was made from, only after it took
-        // the job off the list with no helper inside.
-        unsafe { &*self.0 }
-    }
-}
-
 thread_local! {
     /// Which pool the thread works for (address of its `Shared`), as which worker, inside which job.
     static SEAT: Cell<(usize, usize, JobId)> = const { Cell::new((0, 0, 0)) };
@@ -162,101 +104,6 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         SEAT.with(|seat| seat.set(self.0));
-    }
-}
-
-impl Shared {
-    fn new(threads: usize, tracer: Tracer) -> Shared {
-        Shared {
-            threads,
-            tracer,
-            available: AtomicUsize::new(threads - 1),
-            board: Mutex::new(Board {
-                jobs: Vec::new(),
-                sleepers: Vec::new(),
-                last_id: 0,
-                started: 1,
-                handles: Vec::new(),
-                closed: false,
-            }),
-            bells: (0..threads).map(|_| Condvar::new()).collect(),
-        }
-    }
-
-    /// No code of a user runs under this lock, so a poisoned one is as good as any.
-    fn lock(&self) -> MutexGuard<'_, Board> {
-        lock(&self.board)
-    }
-
-    /// Sleeps until somebody rings; returns at once if `work_exists` says so after we are listed as available.
-    fn sleep<'b>(
-        &self,
-        mut board: MutexGuard<'b, Board>,
-        worker: usize,
-        awaits: JobId,
-        work_exists: impl Fn(&Board) -> bool,
-    ) -> MutexGuard<'b, Board> {
-        self.available.fetch_add(1, Ordering::SeqCst);
-        fence(Ordering::SeqCst);
-        if work_exists(&board) {
-            self.available.fetch_sub(1, Ordering::SeqCst);
-            return board;
-        }
-        board.sleepers.push(Sleeper { worker, awaits });
-        while board.sleepers.iter().any(|sleeper| sleeper.worker == worker) {
-            board = self.bells[worker].wait(board).unwrap_or_else(PoisonError::into_inner);
-        }
-        board
-    }
-
-    /// Takes the sleeper at `position` off the list and rings for it.
-    fn ring(&self, board: &mut Board, position: usize) {
-        let sleeper = board.sleepers.swap_remove(position);
-        self.available.fetch_sub(1, Ordering::SeqCst);
-        self.bells[sleeper.worker].notify_one();
-    }
-
-    /// Ends all started threads and waits for them. No job may be listed.
-    fn shut_down(&self) {
-        let mut board = self.lock();
-        debug_assert!(board.jobs.is_empty(), "a job outlived its run");
-        board.closed = true;
-        while !board.sleepers.is_empty() {
-            self.ring(&mut board, 0);
-        }
-        let handles = std::mem::take(&mut board.handles);
-        drop(board);
-        for handle in handles {
-            // A worker cannot unwind: `Job::work` does not.
-            let _ = handle.join();
-        }
-    }
-}
-
-impl Board {
-    fn position(&self, id: JobId) -> Option<usize> {
-        self.jobs.iter().rposition(|listed| listed.id == id)
-    }
-
-    /// Whether `id` is `ancestor` or was started inside it. Everything was started inside 0.
-    fn descends(&self, mut id: JobId, ancestor: JobId) -> bool {
-        loop {
-            if id == ancestor {
-                return true;
-            }
-            match self.position(id) {
-                Some(position) => id = self.jobs[position].parent,
-                None => return false,
-            }
-        }
-    }
-
-    /// The newest job with work among those that descend from `ancestor`.
-    fn find_work(&self, ancestor: JobId) -> Option<usize> {
-        self.jobs.iter().rposition(|listed| {
-            // SAFETY: the job is listed, and we hold the lock.
-            unsafe { listed.job.get() }.has_work() && self.descends(listed.id, ancestor)
-        })
     }
 }
 
@@ -326,7 +173,12 @@ impl Pool {
 
     /// Whether somebody could take work offered now. A hint.
     pub(crate) fn has_idle(&self) -> bool {
-        self.shared.available.load(Ordering::Relaxed) > 0
+        self.shared.has_idle()
+    }
+
+    /// Whether [`Pool::offer`] might wake somebody. To be asked behind a fence after the work was published.
+    pub(crate) fn could_wake(&self) -> bool {
+        self.shared.could_wake()
     }
 
     /// Runs `job` to its end, with whoever is free.
@@ -345,13 +197,7 @@ impl Pool {
     /// `first` must not unwind.
     fn enter<R>(&self, job: &dyn Job, first: impl FnOnce() -> R) -> R {
         let (worker, parent) = self.seat().expect("only workers own jobs");
-        let id = {
-            let mut board = self.shared.lock();
-            board.last_id += 1;
-            let id = board.last_id;
-            board.jobs.push(Listed { id, parent, helpers: 0, job: JobPtr::new(job) });
-            id
-        };
+        let id = self.shared.lock().list(parent, job);
         SEAT.with(|seat| seat.set((Arc::as_ptr(&self.shared) as usize, worker, id)));
         // From here to the end of `finish` nothing unwinds; were it otherwise, helpers would see a dead frame.
         let guard = AbortOnUnwind;
@@ -381,34 +227,38 @@ impl Pool {
                 }
                 board = match board.find_work(id) {
                     Some(position) => {
-                        self.help(board, position);
+                        self.help(board, position, false);
                         self.shared.lock()
                     }
                     None => {
                         let _span = self.tracer().span(WAIT);
-                        self.shared
-                            .sleep(board, worker, id, |board| job.has_work() || board.find_work(id).is_some())
+                        self.shared.sleep(board, worker, id).0
                     }
                 };
             }
         }
     }
 
-    /// Joins the job at `position` as a helper until its `work` returns.
-    fn help(&self, mut board: MutexGuard<'_, Board>, position: usize) {
+    /// Joins the job at `position` as a helper until its `work` returns. `searching`: we are counted as such.
+    fn help(&self, mut board: MutexGuard<'_, Board>, position: usize, searching: bool) {
         let listed = &mut board.jobs[position];
         listed.helpers += 1;
         let (id, job) = (listed.id, listed.job);
+        if searching {
+            // From here on makers of work do not count on us; what they made until now we see here.
+            self.shared.end_search();
+            fence(Ordering::SeqCst);
+        }
+        let more = board.find_work(0).map(|position| board.jobs[position].id);
         drop(board);
-        // SAFETY: we are counted as its helper until `leave` below.
+        // SAFETY: we are counted as its helper until `helpers` is lowered below.
         let job = unsafe { job.get() };
         let (pool, worker, outer) = SEAT.with(Cell::get);
         SEAT.with(|seat| seat.set((pool, worker, id)));
         let guard = AbortOnUnwind;
-        for _ in 0..2 {
-            if job.has_work() {
-                self.wake(id);
-            }
+        if let Some(more) = more {
+            self.wake(more);
+            self.wake(more);
         }
         job.work(self);
         std::mem::forget(guard);
@@ -416,10 +266,8 @@ impl Pool {
         let mut board = self.shared.lock();
         let position = board.position(id).expect("listed while helped");
         board.jobs[position].helpers -= 1;
-        if board.jobs[position].helpers == 0
-            && let Some(owner) = board.sleepers.iter().position(|sleeper| sleeper.awaits == id)
-        {
-            self.shared.ring(&mut board, owner);
+        if board.jobs[position].helpers == 0 {
+            self.shared.ring_owner(&mut board, id);
         }
     }
 
@@ -432,36 +280,18 @@ impl Pool {
         }
     }
 
-    /// Wakes one worker that may work on job `id`, or starts one.
+    /// Wakes a worker that may work on job `id`, or starts one, unless enough are on their way.
     fn wake(&self, id: JobId) {
-        fence(Ordering::SeqCst);
-        if self.shared.available.load(Ordering::SeqCst) == 0 {
-            return;
-        }
-        let mut board = self.shared.lock();
-        // A worker that waits for this job or one around it comes first: it can take nothing else.
-        let willing = |sleeper: &Sleeper| sleeper.awaits != 0 && board.descends(id, sleeper.awaits);
-        let position = (board.sleepers.iter().position(willing))
-            .or_else(|| board.sleepers.iter().rposition(|sleeper| sleeper.awaits == 0));
-        if let Some(position) = position {
-            self.shared.ring(&mut board, position);
-            return;
-        }
-        if board.started == self.shared.threads || board.closed {
-            return;
-        }
-        let worker = board.started;
-        board.started += 1;
-        self.shared.available.fetch_sub(1, Ordering::SeqCst);
-        drop(board);
+        let Woken::Start(worker) = self.shared.wake(id) else { return };
         let shared = Arc::clone(&self.shared);
-        let spawned = thread::Builder::new()
+        let started = thread::Builder::new()
             .name(format!("worker {worker}"))
             .stack_size(STACK_SIZE)
             .spawn(move || serve(Pool { shared }, worker));
-        // If the system gives no more threads, those there are do the work.
-        if let Ok(handle) = spawned {
-            self.shared.lock().handles.push(handle);
+        match started {
+            Ok(handle) => self.shared.keep(handle),
+            // The system gives no more threads: those there are do the work.
+            Err(_) => self.shared.end_search(),
         }
     }
 }
@@ -470,15 +300,20 @@ impl Pool {
 fn serve(pool: Pool, worker: usize) {
     let _seat = Seat::take(&pool.shared, worker);
     pool.tracer().name_lane(worker);
+    let mut searching = true;
     let mut board = pool.shared.lock();
     while !board.closed {
-        board = match board.find_work(0) {
-            Some(position) => {
-                pool.help(board, position);
-                pool.shared.lock()
+        if let Some(position) = board.find_work(0) {
+            pool.help(board, position, searching);
+            searching = false;
+            board = pool.shared.lock();
+        } else {
+            if searching {
+                // Before the last look, which `sleep` takes.
+                pool.shared.end_search();
             }
-            None => pool.shared.sleep(board, worker, 0, |board| board.find_work(0).is_some()),
-        };
+            (board, searching) = pool.shared.sleep(board, worker, 0);
+        }
     }
 }
 

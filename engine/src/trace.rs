@@ -1,7 +1,8 @@
 //! Spans and counters of a run: who did what, when, on how many bytes.
 //!
 //! In: [`Tracer::span`] around anything worth seeing; the pool and flows do so for every claim and item. Out:
-//! [`Trace`], plain data, once the run is over; `table` and `chrome` write it for people and for viewers.
+//! [`Trace`], plain data, once the run is over; `table`, `chrome` and `html` write it for
+//! people and for viewers.
 //!
 //! Every thread has a *lane*: a buffer only it writes to, behind a lock that nobody contends for. Spans nest like
 //! the calls they surround: each carries its depth, and two spans of a lane are either apart or one is inside the
@@ -13,6 +14,8 @@
 //! Cost: off, one branch; on, about 0.1 us a span (two clock reads and two free locks).
 
 mod chrome;
+mod html;
+mod json;
 mod table;
 
 pub use table::{PhaseRow, PhaseTable};

@@ -1,7 +1,7 @@
 //! What every stage of one link is given.
 
 use crate::config::Config;
-use crate::report::Problems;
+use crate::report::{Failed, Problems};
 use engine::Pool;
 
 /// The surroundings of one link.
@@ -16,6 +16,10 @@ pub struct Cx<'a> {
 }
 
 impl Cx<'_> {
+    /// `Err` if there has been an error and the output is not wanted all the same (`--noinhibit-exec`).
+    pub fn checkpoint(&self) -> Result<(), Failed> {
+        if self.config.noinhibit_exec { Ok(()) } else { self.problems.checkpoint() }
+    }
     /// A symbol's name as messages show it.
     pub fn symbol_text(&self, name: &[u8]) -> String {
         if self.config.demangle {

@@ -89,6 +89,12 @@ pub fn tasks(image: &Image) -> Vec<Task> {
                         add(part as u32, offset, size);
                     }
                 }
+                Content::Bytes(_) => {
+                    for part in 0..member.size.div_ceil(TASK_BYTES) {
+                        let offset = part * TASK_BYTES;
+                        add(part as u32, offset, (member.size - offset).min(TASK_BYTES));
+                    }
+                }
                 Content::Chunk(chunk) => {
                     for part in 0..chunks::part_count(image.sizes, chunk) {
                         let (offset, size) = chunks::part_range(image.sizes, chunk, part, member.size);
@@ -198,6 +204,13 @@ fn fill_item(image: &Image, task: &Task, item: &Item, out: &mut [u8]) {
                 let range = window(offset, size, out);
                 merged.write_part(image.inputs, pool as usize, part as usize, &mut out[range]);
             }
+            Content::Bytes(n) => {
+                let offset = u64::from(part) * TASK_BYTES;
+                let size = (member.size - offset).min(TASK_BYTES);
+                let range = window(offset, size, out);
+                let bytes = &image.compressed[n as usize].bytes;
+                out[range].copy_from_slice(&bytes[offset as usize..(offset + size) as usize]);
+            }
             Content::Chunk(chunk) => {
                 let (offset, size) = chunks::part_range(image.sizes, chunk, part as usize, member.size);
                 let range = window(offset, size, out);
@@ -205,6 +218,34 @@ fn fill_item(image: &Image, task: &Task, item: &Item, out: &mut [u8]) {
             }
         }
     }
+}
+
+/// The bytes of one output section, as they would be written.
+pub fn section_bytes(image: &Image, position: usize) -> Vec<u8> {
+    let start = image.layout.placements[position].offset;
+    let size = image.outputs.sections[position].size;
+    let tasks: Vec<Task> = tasks(image)
+        .into_iter()
+        .filter_map(|mut task| {
+            task.items.retain(|item| item.output as usize == position);
+            task.is_headers = false;
+            (!task.items.is_empty()).then_some(task)
+        })
+        .collect();
+    let parts = image.cx.pool.map("compress/fill", tasks.len(), 1, |n| {
+        let mut buffer = Vec::new();
+        fill(image, &tasks[n], &mut buffer);
+        buffer
+    });
+    let mut bytes = vec![0; size as usize];
+    for (task, part) in tasks.iter().zip(parts) {
+        // A task may begin before the section or reach beyond it.
+        let from = start.max(task.offset);
+        let to = (start + size).min(task.offset + task.size);
+        let part = &part[(from - task.offset) as usize..(to - task.offset) as usize];
+        bytes[(from - start) as usize..(to - start) as usize].copy_from_slice(part);
+    }
+    bytes
 }
 
 /// Where the build ID's bytes are in the file, if there is one.

@@ -57,6 +57,8 @@ pub struct Image<'a> {
     pub loaded_pools: &'a [u64],
     /// Offset in its output section of each pool of other pieces.
     pub debug_pools: &'a [u64],
+    /// Compressed sections.
+    pub compressed: &'a [crate::compress::CompressedSection],
     /// For each live object, the value of each symbol; see [`crate::emit::Target`].
     pub targets: &'a [Vec<crate::emit::Target>],
 }

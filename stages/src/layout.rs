@@ -139,11 +139,12 @@ fn class_of(section: &OutputSection, shape: &Shape) -> Class {
     }
     let is_bits = section.sh_type != SHT_NOBITS;
     if section.has(SHF_X86_64_LARGE) {
+        // Zeros first: they continue `.bss` in memory and take no room in the file.
         return Class::Large(match (section.has(SHF_EXECINSTR), section.has(SHF_WRITE), is_bits) {
-            (true, _, _) => 1,
-            (_, false, _) => 0,
-            (_, true, true) => 2,
-            (_, true, false) => 3,
+            (_, true, false) => 0,
+            (false, false, _) => 1,
+            (true, ..) => 2,
+            (_, true, true) => 3,
         });
     }
     if section.has(SHF_WRITE) {
@@ -285,6 +286,8 @@ struct Load {
     address: u64,
     file_end: u64,
     memory_end: u64,
+    /// `p_align`: the page size, or the strictest alignment of a section in it.
+    align: u64,
 }
 
 struct Placer<'a> {
@@ -295,6 +298,9 @@ struct Placer<'a> {
     offset: u64,
     address: u64,
     next_index: u32,
+    /// Start addresses are in step with offsets modulo this: the page size, or the strictest alignment of any
+    /// section if that is more, because the loader moves the image by multiples of the strictest `p_align`.
+    page: u64,
     header_size: u64,
     image_end: u64,
 }
@@ -302,7 +308,7 @@ struct Placer<'a> {
 /// Whether a section continues the PT_LOAD of the one before it.
 fn continues(load: &Load, section: &OutputSection, shape: &Shape) -> bool {
     let flags = load_flags(section, shape);
-    let is_large = section.has(SHF_X86_64_LARGE);
+    let is_large = is_far(section);
     let same = if shape.merge_rodata_with_code && (flags | load.flags) & PF_W == 0 {
         true
     } else {
@@ -321,6 +327,7 @@ fn first_load(shape: &Shape) -> Load {
         address: shape.image_base,
         file_end: 0,
         memory_end: shape.image_base,
+        align: shape.page_size,
     }
 }
 
@@ -338,7 +345,7 @@ fn count_segments(loaded: &[&OutputSection], shape: &Shape) -> usize {
             loads += 1;
             load.flags = load_flags(section, shape);
             load.is_relro = is_relro(section, shape);
-            load.is_large = section.has(SHF_X86_64_LARGE);
+            load.is_large = is_far(section);
         } else {
             load.flags |= load_flags(section, shape);
         }
@@ -355,6 +362,11 @@ fn count_segments(loaded: &[&OutputSection], shape: &Shape) -> usize {
         + has(b".eh_frame_hdr")
         + usize::from(shape.stack.is_some())
         + usize::from(loaded.iter().any(|s| is_relro(s, shape) && !is_tbss(s)))
+}
+
+/// Whether a section has a segment apart, behind everything that must be near code.
+fn is_far(section: &OutputSection) -> bool {
+    section.has(SHF_X86_64_LARGE) && section.sh_type != SHT_NOBITS
 }
 
 fn is_tbss(section: &OutputSection) -> bool {
@@ -380,6 +392,8 @@ fn note_runs<'s>(loaded: &[&'s OutputSection]) -> Vec<Vec<&'s OutputSection>> {
 
 impl<'a> Placer<'a> {
     fn new(sections: &'a [OutputSection], shape: &'a Shape, header_size: u64) -> Placer<'a> {
+        let loaded = sections.iter().filter(|s| s.has(SHF_ALLOC) && !s.members.is_empty());
+        let strictest = loaded.map(|s| 1 << s.align_log2).max().unwrap_or(1);
         Placer {
             sections,
             shape,
@@ -388,6 +402,7 @@ impl<'a> Placer<'a> {
             offset: header_size,
             address: shape.image_base + header_size,
             next_index: 1,
+            page: strictest.max(shape.page_size),
             header_size,
             image_end: shape.image_base + header_size,
         }
@@ -414,7 +429,8 @@ impl<'a> Placer<'a> {
         let address = self.address.next_multiple_of(align);
         if is_tbss(section) {
             // Takes up no room: the next section starts where it would start without it.
-            self.placements[position as usize] = Placement { address, offset: self.offset, index };
+            let offset = self.offset + (address - self.address);
+            self.placements[position as usize] = Placement { address, offset, index };
             return;
         }
         let is_bits = section.sh_type != SHT_NOBITS;
@@ -432,6 +448,7 @@ impl<'a> Placer<'a> {
         if let Some(load) = self.loads.last_mut() {
             load.flags |= load_flags(section, self.shape);
             load.memory_end = self.address;
+            load.align = load.align.max(align);
             if is_bits {
                 load.file_end = self.offset;
             }
@@ -447,7 +464,7 @@ impl<'a> Placer<'a> {
         if continues(&load, section, self.shape) && fixed.is_none() && !is_gap {
             return;
         }
-        let page = self.shape.page_size;
+        let page = self.page;
         let flags = load_flags(section, self.shape);
         let code_changes = (flags | load.flags) & PF_X != 0 && flags & PF_X != load.flags & PF_X;
         if let Some(address) = fixed {
@@ -466,11 +483,12 @@ impl<'a> Placer<'a> {
         self.loads.push(Load {
             flags,
             is_relro: is_relro(section, self.shape),
-            is_large: section.has(SHF_X86_64_LARGE),
+            is_large: is_far(section),
             offset: self.offset,
             address: self.address,
             file_end: self.offset,
             memory_end: self.address,
+            align: self.shape.page_size,
         });
     }
 
@@ -530,7 +548,7 @@ impl<'a> Placer<'a> {
                 address: load.address,
                 file_size: load.file_end - load.offset,
                 memory_size: load.memory_end - load.address,
-                align: self.shape.page_size,
+                align: load.align,
             });
         }
         let dynamic_flags = if self.shape.rodynamic { PF_R } else { PF_R | PF_W };

@@ -23,13 +23,14 @@
 use crate::build_id::{self, ChunkDigest, chunk_digest};
 use crate::chunks::{self, Sizes, Sizing};
 use crate::commit::Output;
-use crate::config::{BuildId, Config};
+use crate::compress;
+use crate::config::{BuildId, Config, DebugCompression};
 use crate::context::Cx;
 use crate::dynamic;
 use crate::emit::{self, Task};
 use crate::image::Image;
 use crate::intern::{NameBatch, NameSink, SHARDS, Shard, Symbols};
-use crate::layout::{Layout, layout};
+use crate::layout::{Layout, Shape, layout as layout_of};
 use crate::liveness::{self, LiveSet};
 use crate::merge::{self, Merged};
 use crate::model::{File, Inputs};
@@ -98,7 +99,7 @@ fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Open
     let provided = select::provide(cx.config, inputs, &mut symbols, &assignments(cx.config, opened));
     let selection = select::select(cx, inputs, &symbols, &provided, &scripts, &lists)?;
     crate::inflate::inflate(cx, inputs, &selection);
-    cx.problems.checkpoint()?;
+    cx.checkpoint()?;
     let inputs: &Inputs = inputs;
     crate::listing::report(cx, inputs, &symbols, &selection, opened);
 
@@ -125,7 +126,7 @@ fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Open
         || scan::scan(cx, inputs, &symbols, &provided, &selection, &live, &unwind),
     );
     crate::shlib::check(cx, inputs, &symbols, &provided, &selection);
-    cx.problems.checkpoint()?;
+    cx.checkpoint()?;
 
     let tables = tables::assign(cx, inputs, &symbols, &selection, &scan);
     let dynamic = dynamic::collect(cx, inputs, &symbols, &selection, &scan, &tables);
@@ -143,10 +144,11 @@ fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Open
         dynamic: &dynamic,
     };
     let mut sizes = chunks::add(&sizing, names, &mut outputs);
-    cx.problems.checkpoint()?;
+    cx.checkpoint()?;
+    let shape = shape::shape(cx, inputs, &selection, &outputs);
     let (layout, addresses) =
-        place(cx, inputs, &symbols, &provided, &selection, &live, &tables, &loaded, &debug, &scan, &mut sizes, &mut outputs);
-    cx.problems.checkpoint()?;
+        place(cx, &shape, &inputs, &symbols, &provided, &selection, &live, &tables, &loaded, &debug, &scan, &mut sizes, &mut outputs);
+    cx.checkpoint()?;
 
     let pool_addresses = |is_loaded: bool, list: &[u32]| -> Vec<u64> {
         let address = |(n, output): (usize, &u32)| values::pool_address(&outputs, &layout, *output, is_loaded, n as u32);
@@ -173,10 +175,21 @@ fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Open
         addresses: &addresses,
         loaded_pools: &loaded_pools,
         debug_pools: &debug_pools,
+        compressed: &[],
         targets: &[],
     };
     let targets = cx.pool.map("layout/targets", selection.objects.len(), 8, |n| emit::targets(&image, n));
-    output(&Image { targets: &targets, ..image })?;
+    let image = Image { targets: &targets, ..image };
+    if cx.config.compress_debug == DebugCompression::None {
+        output(&image)?;
+    } else {
+        let compressed = compress::compress(&image);
+        let mut outputs = outputs.clone();
+        compress::replace(&mut outputs, &compressed);
+        // Nothing that is loaded changes its size, so addresses stay what they are.
+        let layout = layout_of(&outputs.sections, &shape);
+        output(&Image { outputs: &outputs, layout: &layout, compressed: &compressed, ..image })?;
+    }
     crate::listing::dependency_file(cx, opened)
 }
 
@@ -247,6 +260,7 @@ fn parse_batch(cx: &Cx, batch: &[MappedInput], seed: u64) -> (Vec<Parsed>, Vec<(
 #[expect(clippy::too_many_arguments, reason = "everything that is known meets here, once")]
 fn place(
     cx: &Cx,
+    shape: &Shape,
     inputs: &Inputs,
     symbols: &Symbols,
     provided: &Provided,
@@ -259,10 +273,9 @@ fn place(
     sizes: &mut Sizes,
     outputs: &mut Outputs,
 ) -> (Layout, Addresses) {
-    let shape = shape::shape(cx, inputs, selection, outputs);
-    outputs::drop_empty(outputs);
+    outputs::drop_empty(inputs, selection, outputs);
     loop {
-        let layout = cx.pool.serial("layout", || layout(&outputs.sections, &shape));
+        let layout = cx.pool.serial("layout", || layout_of(&outputs.sections, shape));
         let ibt = sizes.ibt;
         let addresses = values::resolve(&Resolving {
             cx,
@@ -335,9 +348,7 @@ fn output(image: &Image) -> Result<(), Failed> {
         let id = build_id::build_id(&cx.config.build_id, &digests).map_err(|e| fail(format!("--build-id: {e}")))?;
         output.write_at(&id, offset).map_err(fail)?;
     }
-    if !cx.config.noinhibit_exec {
-        cx.problems.checkpoint()?;
-    }
+    cx.checkpoint()?;
     if cx.config.fatal_warnings && cx.problems.has_any() {
         return Err(Failed);
     }

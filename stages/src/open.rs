@@ -379,8 +379,8 @@ pub fn reason(error: &std::io::Error) -> String {
 fn unusable(origin: &Origin, kind: FileKind) -> String {
     match kind {
         FileKind::LlvmBitcode => format!(
-            "{origin}: is LLVM bitcode (compiled with -flto), which manifold cannot compile yet: recompile it with \
-             -fno-lto or -ffat-lto-objects"
+            "{origin}: is LLVM bitcode for link-time optimisation (LTO), which manifold cannot compile yet: recompile it \
+             with -fno-lto or -ffat-lto-objects"
         ),
         FileKind::ElfOther(_) => format!("{origin}: is an ELF file, but neither an object nor a shared object"),
         FileKind::Empty => format!("{origin}: file is empty"),

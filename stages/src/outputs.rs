@@ -31,6 +31,8 @@ pub enum Content {
     Pool(bool, u32),
     /// Something the linker makes.
     Chunk(Chunk),
+    /// Finished bytes: index in [`crate::image::Image::compressed`].
+    Bytes(u32),
 }
 
 /// A part of an output section.
@@ -86,7 +88,7 @@ impl OutputSection {
 }
 
 /// The live sections of one object in output order, with their offsets.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct ObjectSections {
     /// Section indices, by output section, order class, index.
     pub order: Vec<u32>,
@@ -106,7 +108,7 @@ struct Block {
 }
 
 /// The output sections that hold input sections.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Outputs {
     /// All sections, synthesized ones included once `chunks` has added them.
     pub sections: Vec<OutputSection>,
@@ -328,10 +330,23 @@ fn gather_object(
     (result, kinds)
 }
 
-/// Forgets what no section and no byte went to. Positions stay: a section without members is not laid out.
-pub fn drop_empty(outputs: &mut Outputs) {
+/// Forgets what no byte went to. Positions stay: a section without members is not laid out. An empty section
+/// stays if it has a symbol, which must have an address.
+pub fn drop_empty(inputs: &Inputs, selection: &Selection, outputs: &mut Outputs) {
+    let objects = &outputs.objects;
+    let has_symbol = |member: &Member| {
+        let Content::Sections(position, first, count) = member.content else { return false };
+        let object = inputs.object(selection.objects[position as usize]);
+        let sections = &objects[position as usize].order[first as usize..(first + count) as usize];
+        (1..object.symbols.len()).any(|symbol| {
+            object.symbols[symbol].st_type() != object::elf::STT_SECTION
+                && sections.contains(&object.symbol_section(symbol))
+        })
+    };
     for section in &mut outputs.sections {
-        section.members.retain(|member| member.size > 0 || matches!(member.content, Content::Chunk(_)));
+        if section.size == 0 {
+            section.members.retain(|member| matches!(member.content, Content::Chunk(_)) || has_symbol(member));
+        }
     }
 }
 

@@ -287,7 +287,7 @@ impl Scanning<'_> {
                 "unresolvable relocation {row} against symbol '{name}'; recompile with -fPIC or remove '-z nocopyreloc'"
             ),
             Refusal::TlsMismatch => {
-                format!("relocation {row} mixes thread-local and ordinary data: '{name}' is defined as the other kind")
+                format!("relocation {row} mixes TLS and ordinary data: '{name}' is defined as the other kind")
             }
             Refusal::DynamicOnly => format!("relocation {row} is for the dynamic loader only and cannot be in an object"),
         };
@@ -298,6 +298,10 @@ impl Scanning<'_> {
             problem = problem.note(format!("defined in {definition}"));
         }
         problem = problem.note_place("referenced by", location(object, index, offset), place(object, index, offset));
+        let is_word = target::row(relocation.r_type(LE, false)).is_some_and(|row| row.field.width() == 8);
+        if refusal == Refusal::NotPositionIndependent && is_word {
+            problem = problem.note("the section is read-only; -z notext would allow relocating it at load time");
+        }
         self.cx.problems.push(problem.at(object.id.0, u64::from(index) << 32 | offset & 0xffff_ffff));
     }
 

@@ -36,7 +36,7 @@ use crate::context::Cx;
 use crate::elf::Sym;
 use crate::intern::Symbols;
 use crate::model::{File, FileId, Inputs, Object, SectionId, SymbolId};
-use crate::report::Failed;
+use crate::report::{Failed, Problem};
 use object::LittleEndian as LE;
 use object::elf::{SHN_COMMON, SHN_UNDEF, STB_WEAK, STV_HIDDEN, STV_INTERNAL, STV_PROTECTED};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -181,8 +181,20 @@ pub fn select(
     selection.sections = symbol_sections(cx, inputs, &selection.defs);
     versions::assign(cx, inputs, symbols, scripts, &mut selection);
     exports::decide(cx, inputs, symbols, lists, &mut selection);
-    cx.problems.checkpoint()?;
+    require_defined(cx, symbols, &selection);
+    cx.checkpoint()?;
     Ok(selection)
+}
+
+/// `--require-defined`.
+fn require_defined(cx: &Cx, symbols: &Symbols, selection: &Selection) {
+    for name in &cx.config.require_defined {
+        let is_defined = symbols.find(name).is_some_and(|id| !selection.def(id).is_undefined());
+        if !is_defined {
+            let name = cx.symbol_text(name);
+            cx.problems.push(Problem::error(format!("required symbol '{name}' is not defined (--require-defined)")));
+        }
+    }
 }
 
 fn zeroed_bytes(n: usize) -> Vec<AtomicU8> {

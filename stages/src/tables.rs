@@ -191,7 +191,7 @@ impl Tables {
 pub fn assign(cx: &Cx, inputs: &Inputs, symbols: &Symbols, selection: &Selection, scan: &Scan) -> Tables {
     let mut tables = Tables {
         local_dynamic: NO_SLOT,
-        needs_got_base: scan.module.has(Need::GOT_BASE),
+        needs_got_base: scan.module.has(Need::GOT_BASE) || names_got(symbols, selection),
         global: vec![NO_SLOT; selection.defs.len()],
         ..Tables::default()
     };
@@ -226,6 +226,11 @@ pub fn assign(cx: &Cx, inputs: &Inputs, symbols: &Symbols, selection: &Selection
     }
     tables.gather_commons(inputs, symbols, selection);
     tables
+}
+
+/// Whether an object names the GOT.
+fn names_got(symbols: &Symbols, selection: &Selection) -> bool {
+    symbols.find(b"_GLOBAL_OFFSET_TABLE_").is_some_and(|id| selection.def(id).class() == Class::Provided)
 }
 
 impl Tables {

@@ -161,7 +161,7 @@ fn compressed_sections() {
     std::io::Write::write_all(&mut encoder, &contents).unwrap();
     let zlib = encoder.finish().unwrap();
     let zstd =
-        ruzstd::encoding::compress_to_vec(contents.as_slice(), ruzstd::encoding::CompressionLevel::Fastest);
+        zstd::bulk::compress(contents.as_slice(), 1).unwrap();
     let section = |kind: u64, payload: &[u8]| {
         [&kind.to_le_bytes()[..], &(contents.len() as u64).to_le_bytes(), &8u64.to_le_bytes(), payload]
             .concat()

@@ -1,6 +1,5 @@
 //! Symbol tables and debug information in the output: what is kept, left out or packed.
 
-use super::values::choice;
 use super::{Area, Opt, Takes, UNSUPPORTED, flag, harmless, rejected, value};
 use stages::config::{DebugCompression, Discard, Strip};
 
@@ -18,15 +17,28 @@ const OPTIONS: &[Opt] = &[
     flag(&["discard-none"], "Keep all local symbols", |t| t.config.discard = Discard::None),
     value(
         &["compress-debug-sections"],
-        "none|zlib|zlib-gabi|zlib-gnu|zstd",
+        "none|zlib|zlib-gabi|zstd[:LEVEL]",
         "Compress debug sections",
         |t, v| {
-            let formats =
-                [("none", true), ("zlib", false), ("zlib-gabi", false), ("zlib-gnu", false), ("zstd", false)];
-            if !choice(v, &formats)? {
-                return Err(UNSUPPORTED.to_string());
-            }
-            t.config.compress_debug = DebugCompression::None;
+            let text = super::values::text(v);
+            let (format, level) = match text.split_once(':') {
+                Some((format, level)) => {
+                    (format, Some(level.parse::<i32>().map_err(|_| format!("{level} is not a level"))?))
+                }
+                None => (text.as_str(), None),
+            };
+            t.config.compress_debug = match (format, level) {
+                ("none", None) => DebugCompression::None,
+                // The fastest level: it finds most of what debug information repeats.
+                ("zlib" | "zlib-gabi", level) => match u32::try_from(level.unwrap_or(1)) {
+                    Ok(level @ 0..=9) => DebugCompression::Zlib(level),
+                    _ => return Err("zlib has the levels 0 to 9".to_string()),
+                },
+                ("zstd", level @ (None | Some(-7..=22))) => DebugCompression::Zstd(level.unwrap_or(3)),
+                ("zstd", _) => return Err("zstd has the levels -7 to 22".to_string()),
+                ("zlib-gnu", _) => return Err(UNSUPPORTED.to_string()),
+                _ => return Err("it is none, zlib, zlib-gabi or zstd".to_string()),
+            };
             Ok(())
         },
     ),

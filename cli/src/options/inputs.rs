@@ -81,7 +81,10 @@ const OPTIONS: &[Opt] = &[
         Ok(())
     }),
     rejected(&["just-symbols"], Takes::Value("FILE"), "take only the symbols of a file"),
-    rejected(&["T", "script"], Takes::Value("FILE"), "linker scripts that replace the default layout"),
+    value(&["T", "script"], "FILE", "Read a linker script (without SECTIONS)", |t, v| {
+        t.input(InputName::Script(path(v)));
+        Ok(())
+    }),
     rejected(&["dT", "default-script"], Takes::Value("FILE"), "a default linker script"),
     rejected(&["c", "mri-script"], Takes::Value("FILE"), "MRI scripts"),
     rejected(&["remap-inputs"], Takes::Value("GLOB=FILE"), "other files in place of inputs"),

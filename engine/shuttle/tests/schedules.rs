@@ -8,6 +8,7 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use engine::{Flow, FlowError, Next, Panicked, Pool, Sender, Tracer};
+use shuttle::sync::Barrier;
 
 /// Runs `body` under many schedules.
 fn explore(body: impl Fn() + Send + Sync + Copy + 'static) {
@@ -152,5 +153,136 @@ fn two_flows_in_lanes() {
     explore(|| {
         let (a, b) = on(3, |pool| pool.join(|| flow(pool, None), || flow(pool, None))).unwrap();
         assert_eq!((a, b), (Ok((1020, vec![10, 10])), Ok((1020, vec![10, 10]))));
+    });
+}
+
+/// A small flow has few steps, so that nearly all of its interleavings are tried: what ends a stage against what
+/// still comes.
+#[test]
+fn the_end_of_a_stage() {
+    explore(|| {
+        let seen = AtomicUsize::new(0);
+        on(2, |pool| {
+            let mut flow = Flow::<()>::new("small");
+            let (tx, rx) = flow.channel("items", 1);
+            let (passed, passed_in) = flow.channel("passed", 1);
+            flow.indexed("send", 2, tx, |index, out| {
+                out.send(index);
+                Ok(())
+            });
+            flow.parallel("pass", rx, passed, |index, out| {
+                out.send(index);
+                Ok(())
+            });
+            flow.parallel("see", passed_in, (), |_, ()| {
+                seen.fetch_add(1, Ordering::SeqCst);
+                Ok(())
+            });
+            flow.run(pool)
+        })
+        .unwrap()
+        .unwrap();
+        assert_eq!(seen.into_inner(), 2);
+    });
+}
+
+#[test]
+fn the_end_of_a_sharded_stage() {
+    explore(|| {
+        let seen = AtomicUsize::new(0);
+        on(3, |pool| {
+            let mut flow = Flow::<()>::new("shards");
+            let (tx, rx) = flow.channel("items", 4);
+            [1, 0, 0].into_iter().for_each(|shard| tx.send((shard, ())));
+            drop(tx);
+            flow.sharded("see", rx, (), 0..3, |_, _, (), ()| {
+                seen.fetch_add(1, Ordering::SeqCst);
+                Ok(())
+            });
+            flow.run(pool)
+        })
+        .unwrap()
+        .unwrap();
+        assert_eq!(seen.into_inner(), 3);
+    });
+}
+
+#[test]
+fn the_order_of_a_sender_survives_overflow() {
+    explore(|| {
+        let mut seen = Vec::new();
+        on(2, |pool| {
+            let mut flow = Flow::<()>::new("order");
+            let (tx, rx) = flow.channel("items", 1);
+            flow.indexed("send", 1, tx, |_, out| {
+                (0..5).for_each(|item| out.send(item));
+                Ok(())
+            });
+            flow.serial("see", rx, (), |item, ()| {
+                seen.push(item);
+                Ok(())
+            });
+            flow.run(pool)
+        })
+        .unwrap()
+        .unwrap();
+        assert_eq!(seen, [0, 1, 2, 3, 4]);
+    });
+}
+
+/// Work that is there is taken by whoever sleeps: two items that wait for each other, which no real item may,
+/// would wait forever if the second worker were not woken.
+#[test]
+fn an_idle_worker_takes_a_lane() {
+    explore(|| {
+        on(2, |pool| {
+            for _ in 0..2 {
+                let meeting = Barrier::new(2);
+                pool.join(|| meeting.wait(), || meeting.wait());
+            }
+        })
+        .unwrap();
+    });
+}
+
+#[test]
+fn an_idle_worker_takes_an_item() {
+    explore(|| {
+        on(2, |pool| {
+            let meeting = Barrier::new(2);
+            let mut flow = Flow::<()>::new("meeting");
+            let (tx, rx) = flow.channel("items", 2);
+            let mut round = 0;
+            flow.source("send", tx, |out| {
+                round += 1;
+                out.send(());
+                Ok(if round == 4 { Next::Done } else { Next::Continue })
+            });
+            flow.parallel("meet", rx, (), |(), ()| {
+                meeting.wait();
+                Ok(())
+            });
+            flow.run(pool)
+        })
+        .unwrap()
+        .unwrap();
+    });
+}
+
+/// Only two workers are sent to search at a time, yet all come in the end.
+#[test]
+fn all_workers_come() {
+    explore(|| {
+        on(5, |pool| {
+            for _ in 0..2 {
+                let meeting = Barrier::new(5);
+                pool.for_each("meet", 5, 1, |_| _ = meeting.wait());
+            }
+            let meeting = Barrier::new(5);
+            // (An owner whose items others took waits for them, so it takes no item of another lane.)
+            let meet = || pool.for_each("meet", 3, 1, |_| _ = meeting.wait());
+            pool.join(|| _ = meeting.wait(), || pool.join(|| _ = meeting.wait(), meet));
+        })
+        .unwrap();
     });
 }

@@ -258,21 +258,14 @@ impl<E, O: Outputs, F: FnMut(&O) -> Result<Next, E> + Send> Node<E> for Source<O
 pub(super) struct Indexed<'env, O, F> {
     desk: Arc<Desk>,
     next: AtomicUsize,
-    end: usize,
     outputs: O,
     step: F,
     label: StageHandle<'env, usize>,
 }
 
 impl<'env, O, F> Indexed<'env, O, F> {
-    pub(super) fn new(
-        desk: Arc<Desk>,
-        end: usize,
-        outputs: O,
-        step: F,
-        label: StageHandle<'env, usize>,
-    ) -> Self {
-        Indexed { desk, next: AtomicUsize::new(0), end, outputs, step, label }
+    pub(super) fn new(desk: Arc<Desk>, outputs: O, step: F, label: StageHandle<'env, usize>) -> Self {
+        Indexed { desk, next: AtomicUsize::new(0), outputs, step, label }
     }
 }
 
@@ -283,11 +276,10 @@ impl<E, O: Outputs, F: Fn(usize, &O) -> Result<(), E> + Send + Sync> Node<E> for
 
     fn step(&self, pool: &Pool, core: &Core) -> Option<Result<(), FlowError<E>>> {
         let _claim = Claim::get(&self.desk, core)?;
-        let index = self
-            .next
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |next| (next < self.end).then_some(next + 1));
-        let index = index.ok()?;
-        self.desk.runnable.fetch_sub(1, Ordering::SeqCst);
+        // The count goes first: while it says there is an index, there is one for whoever lowers it.
+        let claim = |left: usize| left.checked_sub(1);
+        self.desk.runnable.fetch_update(Ordering::SeqCst, Ordering::SeqCst, claim).ok()?;
+        let index = self.next.fetch_add(1, Ordering::SeqCst);
         self.desk.held.fetch_sub(1, Ordering::SeqCst);
         run(
             &self.desk,

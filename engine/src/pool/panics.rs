@@ -42,10 +42,12 @@ pub(crate) fn caught(payload: Box<dyn Any + Send>, stage: &'static str, label: S
     let message = match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
         (Some(text), _) => (*text).to_string(),
         (_, Some(text)) => text.clone(),
-        _ => "(no message)".to_string(),
+        _ => {
+            // A payload may have a destructor that panics; nobody needs it to run.
+            std::mem::forget(payload);
+            "(no message)".to_string()
+        }
     };
-    // A payload may have a destructor that panics; nobody needs it to run.
-    std::mem::forget(payload);
     Panicked { stage, label, message }
 }
 

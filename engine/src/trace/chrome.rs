@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
+use super::json::{micros, quoted};
 use super::{Label, SpanRecord, Trace};
 
 /// The only process of a trace.
@@ -58,11 +59,6 @@ impl Trace {
     }
 }
 
-/// Nanoseconds as microseconds.
-fn micros(nanoseconds: u64) -> String {
-    format!("{}.{:03}", nanoseconds / 1000, nanoseconds % 1000)
-}
-
 fn write_span(text: &mut String, track: usize, span: &SpanRecord) {
     let _ = write!(
         text,
@@ -83,24 +79,6 @@ fn write_span(text: &mut String, track: usize, span: &SpanRecord) {
         }
     }
     text.push_str("}}");
-}
-
-/// A JSON string.
-fn quoted(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push('"');
-    for character in text.chars() {
-        match character {
-            '"' => quoted.push_str("\\\""),
-            '\\' => quoted.push_str("\\\\"),
-            control if control < ' ' => {
-                let _ = write!(quoted, "\\u{:04x}", u32::from(control));
-            }
-            other => quoted.push(other),
-        }
-    }
-    quoted.push('"');
-    quoted
 }
 
 #[cfg(test)]

@@ -150,14 +150,15 @@ fn write_aligned(f: &mut fmt::Formatter<'_>, rows: &[Vec<String>]) -> fmt::Resul
     Ok(())
 }
 
-impl fmt::Display for PhaseTable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl PhaseTable {
+    /// A head and a row of cells for each of `rows`.
+    pub(super) fn stage_cells(&self, rows: &[PhaseRow]) -> Vec<Vec<String>> {
         let heads = ["stage", "busy ms", "%", "from ms", "to ms", "spans", "items", "MB"];
         let mut lines = vec![heads.map(String::from).to_vec()];
-        for row in self.shown() {
+        lines.extend(rows.iter().map(|row| {
             let share =
-                if row.stage == WAIT { String::new() } else { format!("{:.1}", self.share(&row) * 100.0) };
-            lines.push(vec![
+                if row.stage == WAIT { String::new() } else { format!("{:.1}", self.share(row) * 100.0) };
+            vec![
                 row.stage.clone(),
                 ms(row.busy),
                 share,
@@ -166,32 +167,26 @@ impl fmt::Display for PhaseTable {
                 row.spans.to_string(),
                 count(row.items),
                 megabytes(row.bytes),
-            ]);
-        }
-        write_aligned(f, &lines)?;
-        let capacity = self.wall.saturating_mul(self.lanes as u64);
-        let used = if capacity == 0 { 0.0 } else { self.busy as f64 * 100.0 / capacity as f64 };
-        writeln!(
-            f,
-            "wall {} ms, busy {} ms on {} worker{} ({used:.0} % used)",
-            ms(self.wall),
-            ms(self.busy),
-            self.lanes,
-            if self.lanes == 1 { "" } else { "s" },
-        )?;
+            ]
+        }));
+        lines
+    }
+
+    /// A head and a row of cells for at most `max` channels, those with the most messages; nothing if there are none.
+    pub(super) fn channel_cells(&self, max: usize) -> Vec<Vec<String>> {
         let mut channels: Vec<&ChannelStats> = self.channels.iter().collect();
-        if channels.len() > CHANNELS_MAX {
+        if channels.len() > max {
             channels.sort_by_key(|channel| std::cmp::Reverse(channel.messages));
-            channels.truncate(CHANNELS_MAX);
+            channels.truncate(max);
         }
         if channels.is_empty() {
-            return Ok(());
+            return Vec::new();
         }
         let heads = ["channel", "capacity", "messages", "mean", "max", "full", "empty"];
         let mut lines = vec![heads.map(String::from).to_vec()];
-        for channel in channels {
+        lines.extend(channels.into_iter().map(|channel| {
             let mean = channel.occupancy_sum as f64 / channel.messages.max(1) as f64;
-            lines.push(vec![
+            vec![
                 format!("{}/{}", channel.flow, channel.name),
                 channel.capacity.to_string(),
                 channel.messages.to_string(),
@@ -199,9 +194,30 @@ impl fmt::Display for PhaseTable {
                 channel.occupancy_max.to_string(),
                 channel.full.to_string(),
                 channel.empty.to_string(),
-            ]);
-        }
-        write_aligned(f, &lines)
+            ]
+        }));
+        lines
+    }
+
+    /// The run in a line.
+    pub(super) fn summary(&self) -> String {
+        let capacity = self.wall.saturating_mul(self.lanes as u64);
+        let used = if capacity == 0 { 0.0 } else { self.busy as f64 * 100.0 / capacity as f64 };
+        format!(
+            "wall {} ms, busy {} ms on {} worker{} ({used:.0} % used)",
+            ms(self.wall),
+            ms(self.busy),
+            self.lanes,
+            if self.lanes == 1 { "" } else { "s" },
+        )
+    }
+}
+
+impl fmt::Display for PhaseTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_aligned(f, &self.stage_cells(&self.shown()))?;
+        writeln!(f, "{}", self.summary())?;
+        write_aligned(f, &self.channel_cells(CHANNELS_MAX))
     }
 }
 

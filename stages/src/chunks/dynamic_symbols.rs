@@ -8,7 +8,7 @@ use crate::select::{Class, Selection};
 use crate::tables::{NO_SLOT, PltPlace, SymbolRef};
 use object::LittleEndian as LE;
 use object::elf::{
-    SHN_UNDEF, STB_GLOBAL, STB_WEAK, STT_FUNC, STT_GNU_IFUNC, STT_OBJECT, VER_FLG_BASE, VER_FLG_WEAK,
+    SHN_UNDEF, STB_GLOBAL, STB_WEAK, STT_COMMON, STT_FUNC, STT_GNU_IFUNC, STT_OBJECT, VER_FLG_BASE, VER_FLG_WEAK,
 };
 
 /// VER_NDX_GLOBAL, the index of the definition that names the file itself.
@@ -52,9 +52,13 @@ pub(super) fn entry(image: &Image, id: crate::model::SymbolId, name: u32, is_def
             result.r#type = STT_OBJECT;
         }
         _ => {
+            result.size = image.tables.common(id).map_or(size, |common| common.size);
             let (shndx, value) = super::symtab::place(image, id);
             result.shndx = shndx;
             result.value = value;
+            if r#type == STT_COMMON {
+                result.r#type = STT_OBJECT;
+            }
         }
     }
     if r#type == STT_GNU_IFUNC && matches!(slots.plt, PltPlace::Ifunc(_)) {

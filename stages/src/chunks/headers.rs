@@ -73,7 +73,7 @@ fn uses_gnu_extensions(image: &Image) -> bool {
                 s.st_type() == STT_GNU_IFUNC || s.st_bind() == STB_GNU_UNIQUE
             })
     };
-    !image.tables.ifuncs.is_empty() || image.dynamic.symbols.iter().any(is_exported_ifunc)
+    image.sizes.symtab.has_gnu_symbols || !image.tables.ifuncs.is_empty() || image.dynamic.symbols.iter().any(is_exported_ifunc)
 }
 
 /// `e_entry`: the symbol or number of `-e`; without it `_start`, or else the start of the code with a warning.

@@ -12,11 +12,12 @@ use crate::config::Discard;
 use crate::image::{Image, clip_index};
 use crate::liveness::LiveSet;
 use crate::model::{Object, SectionKind, SymbolId};
-use crate::select::{Class, Def, Selection, VERSION_LOCAL};
+use crate::select::{Anchor, Class, Def, Selection, VERSION_LOCAL};
 use object::LittleEndian as LE;
+use std::sync::atomic::{AtomicBool, Ordering};
 use crate::tables::SymbolRef;
 use object::elf::{
-    SHN_ABS, SHN_UNDEF, STB_GLOBAL, STB_LOCAL, STT_COMMON, STT_FILE, STT_GNU_IFUNC, STT_NOTYPE, STT_OBJECT, STT_SECTION,
+    SHN_ABS, SHN_UNDEF, STB_GLOBAL, STB_GNU_UNIQUE, STB_LOCAL, STT_COMMON, STT_FILE, STT_GNU_IFUNC, STT_NOTYPE, STT_OBJECT, STT_SECTION,
     STV_HIDDEN, STV_INTERNAL,
 };
 
@@ -69,6 +70,8 @@ pub struct SymbolTablePlan {
     first_other_name: u32,
     other_names: u32,
     symbols: u64,
+    /// There are IFUNC or unique symbols, which are GNU's extensions.
+    pub has_gnu_symbols: bool,
     /// `sh_info`: index of the first global symbol.
     pub first_global: u32,
     names: u64,
@@ -210,18 +213,27 @@ pub(super) fn plan(s: &Sizing) -> SymbolTablePlan {
     let config = s.cx.config;
     let is_shared = config.is_shared();
     let filter = Filter { selection: s.selection, live: s.live, discard: config.discard, is_shared };
+    let has_gnu_symbols = AtomicBool::new(false);
     plan.shares = s.cx.pool.map("size/symtab", s.selection.objects.len(), 8, |position| {
         let mut share = Share::default();
-        filter.walk(s.inputs.object(s.selection.objects[position]), |_, is_local, name| {
+        let object = s.inputs.object(s.selection.objects[position]);
+        filter.walk(object, |index, is_local, name| {
+            let symbol = &object.symbols[index];
+            if symbol.st_bind() == STB_GNU_UNIQUE || symbol.st_type() == STT_GNU_IFUNC {
+                has_gnu_symbols.store(true, Ordering::Relaxed);
+            }
             *(if is_local { &mut share.locals } else { &mut share.globals }) += 1;
             share.names += name.len() as u32 + 1;
         });
         share
     });
+    plan.has_gnu_symbols = has_gnu_symbols.into_inner();
     for (index, provision) in s.provided.list.iter().enumerate() {
         let def = s.selection.def(provision.id);
         let is_defined = def.file() == Def::LINKER && def.is_local() && def.index() as usize == index;
-        if is_defined {
+        // A name for code sequences alone; no reader has a use for it.
+        let is_internal = provision.anchor == Anchor::TlsModuleBase;
+        if is_defined && !is_internal {
             let list = if provision.is_hidden { &mut plan.provided_locals } else { &mut plan.provided_globals };
             list.push(provision.id);
         }
@@ -367,6 +379,8 @@ fn global_entry(image: &Image, id: SymbolId, name: u32) -> Entry {
     let (shndx, value) = place(image, id);
     let (bind, r#type, size) = source
         .map_or((STB_GLOBAL, STT_NOTYPE, 0), |s| (s.st_bind(), s.st_type(), s.st_size.get(LE)));
+    // Of tentative definitions the largest counts.
+    let size = image.tables.common(id).map_or(size, |common| common.size);
     let r#type = if r#type == STT_COMMON { STT_OBJECT } else { r#type };
     let visibility = if def.file() == Def::LINKER && image.provided.list[def.index() as usize].is_hidden {
         STV_HIDDEN

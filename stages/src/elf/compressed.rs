@@ -185,17 +185,21 @@ fn inflate(mut input: &[u8], output: &mut [u8]) -> Result<(), CompressedError> {
     Err(CompressedError::WrongSize { expected: output.len(), found: filled })
 }
 
-fn unzstd(input: &[u8], output: &mut [u8]) -> Result<(), CompressedError> {
-    use ruzstd::decoding::errors::FrameDecoderError;
-    let expected = output.len();
-    match ruzstd::decoding::FrameDecoder::new().decode_all(input, output) {
-        Ok(found) if found == expected => Ok(()),
-        Ok(found) => Err(CompressedError::WrongSize { expected, found }),
-        Err(FrameDecoderError::TargetTooSmall) => {
-            Err(CompressedError::WrongSize { expected, found: expected })
+fn unzstd(mut input: &[u8], output: &mut [u8]) -> Result<(), CompressedError> {
+    // Frames may follow each other; the decoder takes one at a time.
+    let mut decoder = zstd::zstd_safe::DCtx::create();
+    let mut filled = 0;
+    while !input.is_empty() {
+        let corrupt = |code| CompressedError::Corrupt(zstd::zstd_safe::get_error_name(code).to_string());
+        let frame = zstd::zstd_safe::find_frame_compressed_size(input).map_err(corrupt)?;
+        let (frame, rest) = input.split_at(frame);
+        match decoder.decompress(&mut output[filled..], frame) {
+            Ok(count) => filled += count,
+            Err(code) => return Err(corrupt(code)),
         }
-        Err(error) => Err(CompressedError::Corrupt(error.to_string())),
+        input = rest;
     }
+    if filled == output.len() { Ok(()) } else { Err(CompressedError::WrongSize { expected: output.len(), found: filled }) }
 }
 
 #[cfg(test)]
@@ -214,7 +218,7 @@ mod tests {
     }
 
     fn zstd(data: &[u8]) -> Vec<u8> {
-        ruzstd::encoding::compress_to_vec(data, ruzstd::encoding::CompressionLevel::Fastest)
+        zstd::bulk::compress(data, 1).unwrap()
     }
 
     fn section(algorithm: u32, size: u64, alignment: u64, payload: &[u8]) -> Vec<u8> {

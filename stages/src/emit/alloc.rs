@@ -4,7 +4,7 @@ use super::Target;
 use crate::arch::target::apply::Resolver;
 use crate::arch::target::plan::{Facts, Need};
 use crate::arch::target::rows::{Calculation, Field};
-use crate::arch::target::{self, Applied, Environment, Overflow, Row, apply::write};
+use crate::arch::target::{self, Applied, Environment, Overflow, Plan, Row, apply::write};
 use crate::elf::Rela;
 use crate::image::Image;
 use crate::model::{Object, SymbolId};
@@ -126,7 +126,21 @@ impl Site<'_> {
             addend = bias;
         }
         let resolver = Answers { image, reference, address, facts };
-        target::apply(row, plan, out, offset, self.address + offset as u64, addend, &resolver)
+        let place = self.address + offset as u64;
+        let result = target::apply(row, plan, out, offset, place, addend, &resolver);
+        // A call of a weak function that is not there is never made; how far away 0 is does not matter.
+        if matches!(result, Err(Overflow::Range(..))) && plan == Plan::Pc && self.is_missing(reference) {
+            return write_zero(row.field, offset, out);
+        }
+        result
+    }
+
+    /// Whether a symbol is an undefined weak one.
+    fn is_missing(&self, reference: SymbolRef) -> bool {
+        match reference {
+            SymbolRef::Global(id) => self.image.selection.def(id).is_undefined(),
+            SymbolRef::Local(..) => false,
+        }
     }
 
     fn report(&self, row: &Row, relocation: &Rela, overflow: Overflow) {

@@ -62,6 +62,7 @@ pub(super) fn parse(config: &Config, input: &MappedInput, names: &mut NameSink) 
     }
     attach_relocations(&mut object, headers)?;
     drop_merge_where_impossible(&mut object);
+    reverse_ctors(&mut object);
     if let Some(shdr) = symtab {
         read_symbols(&mut object, data, headers, shdr)?;
     }
@@ -291,6 +292,33 @@ fn array_for_ctors(object: &Object, output: &'static [u8]) -> &'static [u8] {
         b".ctors" if !is_crt() => b".init_array",
         b".dtors" if !is_crt() => b".fini_array",
         other => other,
+    }
+}
+
+/// `.ctors` and `.dtors` run from the last entry to the first, the arrays from the first to the last: sections
+/// that join an array are turned around, words and relocations.
+fn reverse_ctors(object: &mut Object) {
+    const WORD: usize = 8;
+    for index in 0..object.sections.len() {
+        let section = object.sections[index];
+        let is_array = section.kind == SectionKind::Regular
+            && matches!(object.outputs[usize::from(section.output)].name, b".init_array" | b".fini_array");
+        let name = object.section_name(index);
+        if !is_array || !(name.starts_with(b".ctors") || name.starts_with(b".dtors")) {
+            continue;
+        }
+        let words: Vec<u8> = section.contents.chunks(WORD).rev().flatten().copied().collect();
+        object.sections[index].contents = words.leak();
+        if section.rela == 0 {
+            continue;
+        }
+        let mut relocations = object.relocations(&section).to_vec();
+        relocations.reverse();
+        for relocation in &mut relocations {
+            let mirrored = section.size.wrapping_sub(WORD as u64).wrapping_sub(relocation.r_offset.get(LE));
+            relocation.r_offset.set(LE, mirrored);
+        }
+        object.sections[section.rela as usize].contents = object::pod::bytes_of_slice(relocations.leak());
     }
 }
 

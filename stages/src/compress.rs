@@ -1,0 +1,171 @@
+//! Compresses debug sections of the output (`--compress-debug-sections`; gABI, "Section Compression").
+//!
+//! In: [`Image`], all addresses known. Out: the bytes of each compressed section, header included; the caller puts
+//! them in the place of the section's members and lays out the file again, which moves offsets of what is not
+//! loaded but no address.
+//!
+//! A section is filled as it would be written, cut into shards of [`SHARD_BYTES`] and compressed on all workers.
+//! zlib shards are deflate streams that end on a byte border and follow each other; Zstandard shards are frames
+//! of their own, which the format allows to follow each other. Borders depend on the contents alone. A section that
+//! would not get smaller stays as it is.
+
+use crate::config::DebugCompression;
+use crate::emit;
+use crate::image::Image;
+use crate::outputs::{Content, Member, OutputSection, Outputs};
+use crate::report::Problem;
+use flate2::{Compress, Compression, FlushCompress, Status};
+use object::elf::{ELFCOMPRESS_ZLIB, ELFCOMPRESS_ZSTD, SHF_ALLOC, SHF_COMPRESSED};
+
+/// Bytes that are compressed at once.
+const SHARD_BYTES: usize = 1 << 20;
+/// Size of `Elf64_Chdr`.
+const HEADER_BYTES: usize = 24;
+/// The modulus of Adler-32 (RFC 1950).
+const ADLER_MODULUS: u64 = 65_521;
+
+/// A compressed section: its position among the output sections, and its bytes.
+#[derive(Debug)]
+pub struct CompressedSection {
+    position: usize,
+    /// `Elf64_Chdr` and payload.
+    pub bytes: Vec<u8>,
+}
+
+/// Compresses what the options ask for.
+pub fn compress(image: &Image) -> Vec<CompressedSection> {
+    let kind = image.cx.config.compress_debug;
+    let mut list = Vec::new();
+    for (position, section) in image.outputs.sections.iter().enumerate() {
+        if !is_wanted(section) {
+            continue;
+        }
+        let contents = emit::section_bytes(image, position);
+        let shards: Vec<&[u8]> = contents.chunks(SHARD_BYTES).collect();
+        let packed = image.cx.pool.map("compress", shards.len(), 1, |n| {
+            image.cx.pool.tracer().add_bytes(shards[n].len());
+            pack(kind, shards[n], n + 1 == shards.len())
+        });
+        match join(kind, section, &contents, packed) {
+            Ok(bytes) if bytes.len() < contents.len() => list.push(CompressedSection { position, bytes }),
+            Ok(_) => {}
+            Err(what) => {
+                let name = String::from_utf8_lossy(section.name).into_owned();
+                image.cx.problems.push(Problem::error(format!("cannot compress {name}: {what}")));
+            }
+        }
+    }
+    list
+}
+
+fn is_wanted(section: &OutputSection) -> bool {
+    section.name.starts_with(b".debug_") && !section.has(SHF_ALLOC) && section.size > 0 && !section.members.is_empty()
+}
+
+/// A compressed shard and the Adler-32 of its contents.
+type Packed = Result<(Vec<u8>, u32), String>;
+
+fn pack(kind: DebugCompression, shard: &[u8], is_last: bool) -> Packed {
+    match kind {
+        DebugCompression::Zstd(level) => {
+            let bytes = zstd::bulk::compress(shard, level).map_err(|error| error.to_string())?;
+            Ok((bytes, 0))
+        }
+        DebugCompression::Zlib(level) => Ok((deflate(shard, level, is_last)?, adler2::adler32_slice(shard))),
+        DebugCompression::None => Ok((shard.to_vec(), 0)),
+    }
+}
+
+/// A raw deflate stream (RFC 1951); one that is not the last ends with an empty stored block.
+fn deflate(shard: &[u8], level: u32, is_last: bool) -> Result<Vec<u8>, String> {
+    let mut encoder = Compress::new(Compression::new(level), false);
+    let mut out = Vec::with_capacity(shard.len() / 2 + 64);
+    let flush = if is_last { FlushCompress::Finish } else { FlushCompress::Sync };
+    loop {
+        let rest = &shard[encoder.total_in() as usize..];
+        let status = encoder.compress_vec(rest, &mut out, flush).map_err(|error| error.to_string())?;
+        let has_room = out.len() < out.capacity();
+        let is_done = match flush {
+            FlushCompress::Finish => status == Status::StreamEnd,
+            _ => encoder.total_in() as usize == shard.len() && has_room,
+        };
+        if is_done {
+            return Ok(out);
+        }
+        out.reserve(out.capacity().max(64));
+    }
+}
+
+/// Header, shards, and what the format wants behind them.
+fn join(
+    kind: DebugCompression,
+    section: &OutputSection,
+    contents: &[u8],
+    packed: Vec<Packed>,
+) -> Result<Vec<u8>, String> {
+    let ch_type = match kind {
+        DebugCompression::Zstd(_) => ELFCOMPRESS_ZSTD,
+        _ => ELFCOMPRESS_ZLIB,
+    };
+    let mut bytes = Vec::with_capacity(HEADER_BYTES);
+    bytes.extend(u64::from(ch_type).to_le_bytes());
+    bytes.extend((contents.len() as u64).to_le_bytes());
+    bytes.extend((1u64 << section.align_log2).to_le_bytes());
+    if ch_type == ELFCOMPRESS_ZLIB {
+        // 32 KiB window, default level (RFC 1950).
+        bytes.extend([0x78, 0x9c]);
+    }
+    let mut checksum = 1u32;
+    for (shard, contents) in packed.into_iter().zip(contents.chunks(SHARD_BYTES)) {
+        let (shard, adler) = shard?;
+        bytes.extend(shard);
+        checksum = combine(checksum, adler, contents.len() as u64);
+    }
+    if ch_type == ELFCOMPRESS_ZLIB {
+        bytes.extend(checksum.to_be_bytes());
+    }
+    Ok(bytes)
+}
+
+/// The Adler-32 of two parts, from those of each: the sums of the second part start at 1 and 0, and each of its
+/// bytes adds the first part's sum once more.
+fn combine(first: u32, second: u32, second_len: u64) -> u32 {
+    let split = |checksum: u32| (u64::from(checksum & 0xffff), u64::from(checksum >> 16));
+    let ((a1, b1), (a2, b2)) = (split(first), split(second));
+    let before = (a1 + ADLER_MODULUS - 1) % ADLER_MODULUS;
+    let a = (before + a2) % ADLER_MODULUS;
+    let b = (b1 + b2 + second_len % ADLER_MODULUS * before) % ADLER_MODULUS;
+    (b << 16 | a) as u32
+}
+
+/// Puts the compressed bytes in the place of the sections' members.
+pub fn replace(outputs: &mut Outputs, list: &[CompressedSection]) {
+    for (n, compressed) in list.iter().enumerate() {
+        let section = &mut outputs.sections[compressed.position];
+        let size = compressed.bytes.len() as u64;
+        let content = Content::Bytes(n as u32);
+        section.members = vec![Member { offset: 0, size, align_log2: 3, content, order: 0 }];
+        section.size = size;
+        section.align_log2 = 3;
+        section.flags |= SHF_COMPRESSED;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+
+    #[test]
+    fn zlib_shards_are_one_stream() {
+        let contents: Vec<u8> = (0..3 * SHARD_BYTES + 17).map(|i| (i / 7 % 251) as u8).collect();
+        let kind = DebugCompression::Zlib(6);
+        let shards: Vec<&[u8]> = contents.chunks(SHARD_BYTES).collect();
+        let packed = shards.iter().enumerate().map(|(n, s)| pack(kind, s, n + 1 == shards.len())).collect();
+        let section = OutputSection::new(b".debug_info", 1, 0);
+        let bytes = join(kind, &section, &contents, packed).unwrap();
+        let mut inflated = Vec::new();
+        flate2::read::ZlibDecoder::new(&bytes[HEADER_BYTES..]).read_to_end(&mut inflated).unwrap();
+        assert!(inflated == contents);
+    }
+}
