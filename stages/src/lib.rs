@@ -32,6 +32,7 @@ pub mod compress;
 pub mod build_id;
 pub mod commit;
 pub mod depfile;
+pub mod map_file;
 pub mod arch;
 pub mod script;
 pub mod demangle;

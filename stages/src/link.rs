@@ -147,7 +147,8 @@ fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Open
     cx.checkpoint()?;
     let shape = shape::shape(cx, inputs, &selection, &outputs);
     let (layout, addresses) =
-        place(cx, &shape, &inputs, &symbols, &provided, &selection, &live, &tables, &loaded, &debug, &scan, &mut sizes, &mut outputs);
+        place(cx, &shape, inputs, &symbols, &provided, &selection, &live, &tables, &loaded, &debug, &scan, &mut sizes, &mut outputs);
+    shape::check_segments(cx, &layout);
     cx.checkpoint()?;
 
     let pool_addresses = |is_loaded: bool, list: &[u32]| -> Vec<u64> {
@@ -190,6 +191,8 @@ fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Open
         let layout = layout_of(&outputs.sections, &shape);
         output(&Image { outputs: &outputs, layout: &layout, compressed: &compressed, ..image })?;
     }
+    crate::listing::statistics(cx, &image, opened);
+    crate::map_file::write(cx, &image)?;
     crate::listing::dependency_file(cx, opened)
 }
 

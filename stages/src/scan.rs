@@ -80,6 +80,13 @@ pub fn scan(
         scanning.object(inputs.object(selection.objects[i]), &unwind.objects[i])
     });
     undefined.report(cx, inputs, symbols, selection);
+    if cx.config.warn_textrel {
+        let relocated = selection.objects.iter().zip(&objects).filter(|(_, scan)| scan.has_text_relocations);
+        for (id, _) in relocated {
+            let message = format!("{}: needs relocations in read-only segments", inputs.object(*id).origin);
+            cx.problems.push(Problem::warning(message).note("recompile with -fPIC").at(id.0, 0));
+        }
+    }
     let module = objects.iter().fold(Need::NOTHING, |all, o| all | o.module);
     let needs = needs.into_iter().map(|n| Need(n.into_inner())).collect();
     Scan { objects, needs, module, facts }
