@@ -57,7 +57,8 @@ impl Output {
     /// # Errors
     /// A message that names the path.
     pub fn create(target: &Path) -> Result<Output, String> {
-        let describe = |error: io::Error| format!("cannot open output file {}: {}", target.display(), reason(&error));
+        let describe =
+            |error: io::Error| format!("cannot open output file {}: {}", target.display(), reason(&error));
         if let Ok(metadata) = std::fs::metadata(target) {
             let kind = metadata.file_type();
             if kind.is_dir() {
@@ -114,7 +115,8 @@ impl Output {
     /// If it cannot be renamed or written; nothing is left behind then.
     pub fn commit(mut self) -> Result<(), String> {
         let target = self.target.clone();
-        let describe = |error: &io::Error| format!("cannot write output file {}: {}", target.display(), reason(error));
+        let describe =
+            |error: &io::Error| format!("cannot write output file {}: {}", target.display(), reason(error));
         match &mut self.place {
             Place::Temporary { path, .. } => {
                 std::fs::rename(&*path, &target).map_err(|e| describe(&e))?;

@@ -10,7 +10,7 @@ use crate::layout::Layout;
 use crate::liveness::LiveSet;
 use crate::merge::Merged;
 use crate::model::{Inputs, Object, SectionKind, SymbolId};
-use crate::outputs::{Outputs, OutputSection};
+use crate::outputs::{OutputSection, Outputs};
 use crate::scan::{Scan, local_facts};
 use crate::select::{Provided, Selection};
 use crate::tables::{PltPlace, Slots, SymbolRef, Tables};
@@ -160,7 +160,9 @@ impl<'a> Image<'a> {
     /// The header index of the output section an address belongs to; SHN_ABS if none.
     pub fn section_index_of(&self, object: &Object, section: usize) -> u16 {
         let map = &self.sizes.names.maps;
-        let Ok(position) = self.selection.objects.binary_search(&object.id) else { return object::elf::SHN_ABS };
+        let Ok(position) = self.selection.objects.binary_search(&object.id) else {
+            return object::elf::SHN_ABS;
+        };
         let output = match object.sections[section].kind {
             SectionKind::EhFrame => self.sizes.eh_frame_output,
             _ => map[position][usize::from(object.sections[section].output)],

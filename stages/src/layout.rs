@@ -12,9 +12,12 @@
 //! own in the file, too; elsewhere two segments may share a page of the file, mapped twice, with addresses a page
 //! apart, so that the file has no holes.
 
+use crate::elf::SHF_X86_64_LARGE;
 use crate::outputs::OutputSection;
-use crate::elf::{SHF_X86_64_LARGE};
-use object::elf::{PF_R, PF_W, PF_X, PT_DYNAMIC, PT_GNU_EH_FRAME, PT_GNU_PROPERTY, PT_GNU_RELRO, PT_GNU_STACK, PT_INTERP, PT_LOAD, PT_NOTE, PT_PHDR, PT_TLS, SHF_ALLOC, SHF_EXECINSTR, SHF_TLS, SHF_WRITE, SHT_NOBITS, SHT_NOTE};
+use object::elf::{
+    PF_R, PF_W, PF_X, PT_DYNAMIC, PT_GNU_EH_FRAME, PT_GNU_PROPERTY, PT_GNU_RELRO, PT_GNU_STACK, PT_INTERP,
+    PT_LOAD, PT_NOTE, PT_PHDR, PT_TLS, SHF_ALLOC, SHF_EXECINSTR, SHF_TLS, SHF_WRITE, SHT_NOBITS, SHT_NOTE,
+};
 
 /// What shapes the image.
 #[derive(Debug, Clone)]
@@ -215,8 +218,8 @@ fn is_relro(section: &OutputSection, shape: &Shape) -> bool {
     shape.relro
         && section.has(SHF_WRITE)
         && match section.name {
-            b".preinit_array" | b".init_array" | b".fini_array" | b".ctors" | b".dtors" | b".jcr" | b".data.rel.ro"
-            | b".bss.rel.ro" | b".dynamic" | b".got" => true,
+            b".preinit_array" | b".init_array" | b".fini_array" | b".ctors" | b".dtors" | b".jcr"
+            | b".data.rel.ro" | b".bss.rel.ro" | b".dynamic" | b".got" => true,
             b".got.plt" => shape.now,
             _ => section.has(SHF_TLS),
         }
@@ -459,8 +462,10 @@ impl<'a> Placer<'a> {
     /// Opens a new PT_LOAD where the protection changes, at a fixed address, and behind zero-filled data.
     fn start_segment_for(&mut self, section: &OutputSection) {
         let Some(load) = self.loads.last().copied() else { return };
-        let fixed = self.shape.starts.iter().rfind(|(name, _)| name == section.name).map(|(_, address)| *address);
-        let is_gap = load.memory_end - load.address > load.file_end - load.offset && section.sh_type != SHT_NOBITS;
+        let fixed =
+            self.shape.starts.iter().rfind(|(name, _)| name == section.name).map(|(_, address)| *address);
+        let is_gap =
+            load.memory_end - load.address > load.file_end - load.offset && section.sh_type != SHT_NOBITS;
         if continues(&load, section, self.shape) && fixed.is_none() && !is_gap {
             return;
         }

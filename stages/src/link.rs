@@ -146,13 +146,28 @@ fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Open
     let mut sizes = chunks::add(&sizing, names, &mut outputs);
     cx.checkpoint()?;
     let shape = shape::shape(cx, inputs, &selection, &outputs);
-    let (layout, addresses) =
-        place(cx, &shape, inputs, &symbols, &provided, &selection, &live, &tables, &loaded, &debug, &scan, &mut sizes, &mut outputs);
+    let (layout, addresses) = place(
+        cx,
+        &shape,
+        inputs,
+        &symbols,
+        &provided,
+        &selection,
+        &live,
+        &tables,
+        &loaded,
+        &debug,
+        &scan,
+        &mut sizes,
+        &mut outputs,
+    );
     shape::check_segments(cx, &layout);
     cx.checkpoint()?;
 
     let pool_addresses = |is_loaded: bool, list: &[u32]| -> Vec<u64> {
-        let address = |(n, output): (usize, &u32)| values::pool_address(&outputs, &layout, *output, is_loaded, n as u32);
+        let address = |(n, output): (usize, &u32)| {
+            values::pool_address(&outputs, &layout, *output, is_loaded, n as u32)
+        };
         list.iter().enumerate().map(address).collect()
     };
     let loaded_pools = pool_addresses(true, &outputs.loaded_pools);
@@ -222,7 +237,9 @@ fn ingest(cx: &Cx) -> Result<(Inputs, Symbols, Opened), Failed> {
         objects.send(parsed);
         Ok(())
     })
-    .labelled(|batch| engine::Label::from(batch.first().map_or(String::new(), |input| input.origin.to_string())));
+    .labelled(|batch| {
+        engine::Label::from(batch.first().map_or(String::new(), |input| input.origin.to_string()))
+    });
     flow.sharded("intern", to_intern, (), shards.iter_mut(), |number, shard, batch: NameBatch, ()| {
         shard.intern(number, &batch);
         Ok(())
@@ -255,7 +272,8 @@ fn parse_batch(cx: &Cx, batch: &[MappedInput], seed: u64) -> (Vec<Parsed>, Vec<(
         }
     }
     let (ids, batches) = sink.finish();
-    let parsed = files.into_iter().map(|(file, first_id)| Parsed { file, ids: ids.clone(), first_id }).collect();
+    let parsed =
+        files.into_iter().map(|(file, first_id)| Parsed { file, ids: ids.clone(), first_id }).collect();
     (parsed, batches)
 }
 
@@ -348,7 +366,8 @@ fn output(image: &Image) -> Result<(), Failed> {
 
     if let Some(offset) = emit::build_id_offset(image) {
         digests.sort_unstable_by_key(|d| d.offset);
-        let id = build_id::build_id(&cx.config.build_id, &digests).map_err(|e| fail(format!("--build-id: {e}")))?;
+        let id = build_id::build_id(&cx.config.build_id, &digests)
+            .map_err(|e| fail(format!("--build-id: {e}")))?;
         output.write_at(&id, offset).map_err(fail)?;
     }
     cx.checkpoint()?;
@@ -410,4 +429,3 @@ fn seed() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one(0u8)
 }
-

@@ -1,8 +1,8 @@
 //! What options ask to be told about the inputs: `-t`, `-y`, `.gnu.warning.*`, `--dependency-file`.
 
 use crate::context::Cx;
-use crate::image::Image;
 use crate::depfile::dependency_file as makefile_rule;
+use crate::image::Image;
 use crate::intern::Symbols;
 use crate::model::{File, Inputs};
 use crate::open::{Opened, reason};

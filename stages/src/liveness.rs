@@ -27,9 +27,7 @@ use crate::select::{Anchor, Provided, Selection};
 use crate::unwind::{ObjectUnwind, Unwind};
 use engine::Walk;
 use object::LittleEndian as LE;
-use object::elf::{
-    SHF_GNU_RETAIN, SHT_FINI_ARRAY, SHT_INIT_ARRAY, SHT_NOTE, SHT_PREINIT_ARRAY,
-};
+use object::elf::{SHF_GNU_RETAIN, SHT_FINI_ARRAY, SHT_INIT_ARRAY, SHT_NOTE, SHT_PREINIT_ARRAY};
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -56,7 +54,14 @@ pub fn mark(
     unwind: &Unwind,
 ) -> LiveSet {
     let flags: Vec<AtomicBool> = (0..inputs.section_bound).map(|_| AtomicBool::new(false)).collect();
-    let marking = Marking { cx, inputs, selection, unwind, flags: &flags, objects: object_positions(inputs, selection) };
+    let marking = Marking {
+        cx,
+        inputs,
+        selection,
+        unwind,
+        flags: &flags,
+        objects: object_positions(inputs, selection),
+    };
     if cx.config.gc_sections {
         marking.run(symbols, provided);
         if cx.config.print_gc_sections {
@@ -123,21 +128,22 @@ impl Marking<'_> {
                 _ => None,
             })
             .collect();
-        let kept: Vec<Vec<Place>> = self.cx.pool.map("liveness/roots", self.selection.objects.len(), 16, |i| {
-            let object = self.inputs.object(self.selection.objects[i]);
-            let mut places = Vec::new();
-            for (index, section) in object.sections.iter().enumerate() {
-                let is_root = match section.kind {
-                    SectionKind::Ignored => false,
-                    _ if !section.is_alloc() => true,
-                    _ => is_kept(object, section, &started),
-                };
-                if is_root && self.claim(object, index as u32) && section.is_alloc() {
-                    places.push((object.id, index as u32));
+        let kept: Vec<Vec<Place>> =
+            self.cx.pool.map("liveness/roots", self.selection.objects.len(), 16, |i| {
+                let object = self.inputs.object(self.selection.objects[i]);
+                let mut places = Vec::new();
+                for (index, section) in object.sections.iter().enumerate() {
+                    let is_root = match section.kind {
+                        SectionKind::Ignored => false,
+                        _ if !section.is_alloc() => true,
+                        _ => is_kept(object, section, &started),
+                    };
+                    if is_root && self.claim(object, index as u32) && section.is_alloc() {
+                        places.push((object.id, index as u32));
+                    }
                 }
-            }
-            places
-        });
+                places
+            });
         let mut roots = kept.concat();
         for id in self.root_symbols(symbols) {
             self.push_symbol(id, &mut |place| roots.push(place));
@@ -257,7 +263,14 @@ fn is_kept(object: &Object, section: &Section, started: &HashSet<&[u8]>) -> bool
     let output = object.outputs[usize::from(section.output)].name;
     matches!(
         output,
-        b".init" | b".fini" | b".init_array" | b".fini_array" | b".preinit_array" | b".ctors" | b".dtors" | b".jcr"
+        b".init"
+            | b".fini"
+            | b".init_array"
+            | b".fini_array"
+            | b".preinit_array"
+            | b".ctors"
+            | b".dtors"
+            | b".jcr"
     ) || is_c_identifier(output) && started.contains(output)
 }
 

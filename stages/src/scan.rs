@@ -75,7 +75,16 @@ pub fn scan(
     let facts = SymbolFacts::collect(cx, inputs, provided, selection);
     let needs: Vec<AtomicU16> = (0..selection.defs.len()).map(|_| AtomicU16::new(0)).collect();
     let undefined = undefined::Undefined::default();
-    let scanning = Scanning { cx, inputs, symbols, selection, live, facts: &facts, needs: &needs, undefined: &undefined };
+    let scanning = Scanning {
+        cx,
+        inputs,
+        symbols,
+        selection,
+        live,
+        facts: &facts,
+        needs: &needs,
+        undefined: &undefined,
+    };
     let objects = cx.pool.map("scan", selection.objects.len(), 4, |i| {
         scanning.object(inputs.object(selection.objects[i]), &unwind.objects[i])
     });
@@ -177,11 +186,17 @@ impl Scanning<'_> {
                 continue;
             };
             if symbol >= object.symbols.len() {
-                self.problem(object, index, offset, format!("{} refers to symbol {symbol}, which does not exist", row.name));
+                self.problem(
+                    object,
+                    index,
+                    offset,
+                    format!("{} refers to symbol {symbol}, which does not exist", row.name),
+                );
                 continue;
             }
             let id = object.symbol_id(symbol);
-            let facts = if id == SymbolId::NONE { self.local_facts(object, symbol) } else { self.facts.get(id) };
+            let facts =
+                if id == SymbolId::NONE { self.local_facts(object, symbol) } else { self.facts.get(id) };
             if facts.has(Facts::UNDEFINED) || facts.has(Facts::DEAD) {
                 self.unusable(object, index, offset, number, symbol, facts);
                 continue;
@@ -195,7 +210,9 @@ impl Scanning<'_> {
                         }
                         Plan::Relative => result.relative += 1,
                         Plan::Symbolic => result.symbolic += 1,
-                        Plan::GeneralToLocal | Plan::GeneralToInitial | Plan::LocalDynamicToLocal => skip = true,
+                        Plan::GeneralToLocal | Plan::GeneralToInitial | Plan::LocalDynamicToLocal => {
+                            skip = true
+                        }
                         _ => {}
                     }
                     if matches!(plan, Plan::Relative | Plan::Symbolic) {
@@ -296,7 +313,9 @@ impl Scanning<'_> {
             Refusal::TlsMismatch => {
                 format!("relocation {row} mixes TLS and ordinary data: '{name}' is defined as the other kind")
             }
-            Refusal::DynamicOnly => format!("relocation {row} is for the dynamic loader only and cannot be in an object"),
+            Refusal::DynamicOnly => {
+                format!("relocation {row} is for the dynamic loader only and cannot be in an object")
+            }
         };
         let definition = self.definition_of(object, symbol);
         let offset = relocation.r_offset.get(LE);
@@ -304,10 +323,15 @@ impl Scanning<'_> {
         if let Some(definition) = definition {
             problem = problem.note(format!("defined in {definition}"));
         }
-        problem = problem.note_place("referenced by", location(object, index, offset), place(object, index, offset));
+        problem = problem.note_place(
+            "referenced by",
+            location(object, index, offset),
+            place(object, index, offset),
+        );
         let is_word = target::row(relocation.r_type(LE, false)).is_some_and(|row| row.field.width() == 8);
         if refusal == Refusal::NotPositionIndependent && is_word {
-            problem = problem.note("the section is read-only; -z notext would allow relocating it at load time");
+            problem =
+                problem.note("the section is read-only; -z notext would allow relocating it at load time");
         }
         self.cx.problems.push(problem.at(object.id.0, u64::from(index) << 32 | offset & 0xffff_ffff));
     }

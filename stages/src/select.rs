@@ -195,7 +195,8 @@ fn require_defined(cx: &Cx, symbols: &Symbols, selection: &Selection) {
         let is_defined = symbols.find(name).is_some_and(|id| !selection.def(id).is_undefined());
         if !is_defined {
             let name = cx.symbol_text(name);
-            cx.problems.push(Problem::error(format!("required symbol '{name}' is not defined (--require-defined)")));
+            cx.problems
+                .push(Problem::error(format!("required symbol '{name}' is not defined (--require-defined)")));
         }
     }
 }
@@ -247,7 +248,13 @@ impl Resolution {
             let shndx = symbol.st_shndx.get(LE);
             let class = match (shndx, object.is_lazy) {
                 (SHN_UNDEF, _) => continue,
-                _ if is_common(symbol) => if object.is_lazy { Class::LazyCommon } else { Class::CommonCandidate },
+                _ if is_common(symbol) => {
+                    if object.is_lazy {
+                        Class::LazyCommon
+                    } else {
+                        Class::CommonCandidate
+                    }
+                }
                 (_, true) => Class::Shared,
                 (_, false) if symbol.st_bind() == STB_WEAK => Class::Weak,
                 (_, false) => Class::Strong,

@@ -20,7 +20,9 @@ pub fn shape(cx: &Cx, inputs: &Inputs, selection: &Selection, outputs: &Outputs)
         None => 0,
     };
     if !image_base.is_multiple_of(page_size) {
-        cx.problems.push(Problem::warning(format!("--image-base {image_base:#x} is not a multiple of the page size")));
+        cx.problems.push(Problem::warning(format!(
+            "--image-base {image_base:#x} is not a multiple of the page size"
+        )));
     }
     let has_interpreter = outputs.sections.iter().any(|s| s.name == b".interp");
     Shape {
@@ -65,7 +67,8 @@ fn stack_flags(cx: &Cx, inputs: &Inputs, selection: &Selection) -> Option<u32> {
     }
     let asking = selection.objects.iter().map(|id| inputs.object(*id)).find(|o| o.wants_executable_stack);
     if let Some(object) = asking {
-        let message = format!("{}: requires an executable stack, which this output does not have", object.origin);
+        let message =
+            format!("{}: requires an executable stack, which this output does not have", object.origin);
         let note = "use -z execstack if it is really needed";
         if !cx.config.warn_execstack && !cx.config.execstack_is_error {
             return Some(PF_R | PF_W);

@@ -341,7 +341,10 @@ fn anchor_address(r: &Resolving, anchor: &Anchor) -> (u64, u16) {
     let end_of_last = |wanted: &dyn Fn(&crate::outputs::OutputSection) -> bool| {
         let mut best: Option<(u64, usize)> = None;
         for (i, section) in r.outputs.sections.iter().enumerate() {
-            if section.has(SHF_ALLOC) && wanted(section) && !(section.has(SHF_TLS) && section.sh_type == SHT_NOBITS) {
+            if section.has(SHF_ALLOC)
+                && wanted(section)
+                && !(section.has(SHF_TLS) && section.sh_type == SHT_NOBITS)
+            {
                 let end = r.layout.placements[i].address + section.size;
                 if best.is_none_or(|(value, _)| end > value) {
                     best = Some((end, i));
@@ -350,8 +353,10 @@ fn anchor_address(r: &Resolving, anchor: &Anchor) -> (u64, u16) {
         }
         best
     };
-    let image_base = r.layout.segments.iter().find(|s| s.p_type == object::elf::PT_LOAD).map_or(0, |s| s.address);
-    let first_section = r.layout.order.first().map_or(SHN_ABS, |i| r.layout.placements[*i as usize].index as u16);
+    let image_base =
+        r.layout.segments.iter().find(|s| s.p_type == object::elf::PT_LOAD).map_or(0, |s| s.address);
+    let first_section =
+        r.layout.order.first().map_or(SHN_ABS, |i| r.layout.placements[*i as usize].index as u16);
     match anchor {
         Anchor::SectionStart(name) => match start_of(name) {
             Some((address, i)) => (address, r.layout.placements[i].index as u16),

@@ -56,7 +56,11 @@ pub const KEYWORDS: &[Opt] = &[
     switch(&["dynamic-undefined-weak"], "Leave undefined weak symbols to the dynamic linker", |t, on| {
         t.config.z.dynamic_undefined_weak = on;
     }),
-    harmless(&["combreloc"], Takes::Switch, "dynamic relocations are always sorted; their order has no meaning"),
+    harmless(
+        &["combreloc"],
+        Takes::Switch,
+        "dynamic relocations are always sorted; their order has no meaning",
+    ),
     switch(&["pack-relative-relocs"], "Pack relative relocations", |t, on| t.config.relr = on),
     flag(&["nodelete"], "Keep the library loaded once it is loaded", |t| t.config.z.nodelete = true),
     flag(&["nodlopen"], "Forbid dlopen to load the library", |t| t.config.z.nodlopen = true),

@@ -8,7 +8,8 @@ use crate::select::{Class, Selection};
 use crate::tables::{NO_SLOT, PltPlace, SymbolRef};
 use object::LittleEndian as LE;
 use object::elf::{
-    SHN_UNDEF, STB_GLOBAL, STB_WEAK, STT_COMMON, STT_FUNC, STT_GNU_IFUNC, STT_OBJECT, VER_FLG_BASE, VER_FLG_WEAK,
+    SHN_UNDEF, STB_GLOBAL, STB_WEAK, STT_COMMON, STT_FUNC, STT_GNU_IFUNC, STT_OBJECT, VER_FLG_BASE,
+    VER_FLG_WEAK,
 };
 
 /// VER_NDX_GLOBAL, the index of the definition that names the file itself.
@@ -155,4 +156,3 @@ pub(super) fn write_verneed(image: &Image, out: &mut [u8]) {
         at += size;
     }
 }
-

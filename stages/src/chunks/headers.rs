@@ -69,11 +69,14 @@ fn uses_gnu_extensions(image: &Image) -> bool {
     let is_exported_ifunc = |d: &crate::dynamic::DynamicSymbol| {
         let def = image.selection.def(d.id);
         def.is_local()
-            && image.selection.entry(image.inputs, def).is_some_and(|s| {
-                s.st_type() == STT_GNU_IFUNC || s.st_bind() == STB_GNU_UNIQUE
-            })
+            && image
+                .selection
+                .entry(image.inputs, def)
+                .is_some_and(|s| s.st_type() == STT_GNU_IFUNC || s.st_bind() == STB_GNU_UNIQUE)
     };
-    image.sizes.symtab.has_gnu_symbols || !image.tables.ifuncs.is_empty() || image.dynamic.symbols.iter().any(is_exported_ifunc)
+    image.sizes.symtab.has_gnu_symbols
+        || !image.tables.ifuncs.is_empty()
+        || image.dynamic.symbols.iter().any(is_exported_ifunc)
 }
 
 /// `e_entry`: the symbol or number of `-e`; without it `_start`, or else the start of the code with a warning.
@@ -99,7 +102,10 @@ fn entry_address(image: &Image) -> u64 {
     }
     let start = image.section(b".text").map_or(0, |(_, address)| address);
     let shown = String::from_utf8_lossy(name);
-    image.cx.problems.push(Problem::warning(format!("cannot find entry symbol {shown}; defaulting to {start:#x}")));
+    image
+        .cx
+        .problems
+        .push(Problem::warning(format!("cannot find entry symbol {shown}; defaulting to {start:#x}")));
     start
 }
 

@@ -37,7 +37,8 @@ pub(super) fn properties(s: &Sizing) -> Properties {
             None => None,
         };
         if config.z.cet_report != CetReport::None
-            && let Some(missing) = properties::missing_cet(own.as_ref(), Forced { feature_1: 0, isa_1_needed: 0 })
+            && let Some(missing) =
+                properties::missing_cet(own.as_ref(), Forced { feature_1: 0, isa_1_needed: 0 })
         {
             let message = format!("{}: {missing}", object.origin);
             let is_error = config.z.cet_report == CetReport::Error;

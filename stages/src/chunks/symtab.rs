@@ -15,15 +15,15 @@ use crate::liveness::LiveSet;
 use crate::model::{Object, SectionKind, SymbolId};
 use crate::report::Problem;
 use crate::select::{Anchor, Class, Def, Selection, VERSION_LOCAL};
-use object::LittleEndian as LE;
-use std::sync::atomic::{AtomicBool, Ordering};
 use crate::tables::SymbolRef;
+use object::LittleEndian as LE;
 use object::elf::{
-    SHN_ABS, SHN_UNDEF, STB_GLOBAL, STB_GNU_UNIQUE, STB_LOCAL, STT_COMMON, STT_FILE, STT_GNU_IFUNC, STT_NOTYPE, STT_OBJECT, STT_SECTION,
-    STV_HIDDEN, STV_INTERNAL,
+    SHN_ABS, SHN_UNDEF, STB_GLOBAL, STB_GNU_UNIQUE, STB_LOCAL, STT_COMMON, STT_FILE, STT_GNU_IFUNC,
+    STT_NOTYPE, STT_OBJECT, STT_SECTION, STV_HIDDEN, STV_INTERNAL,
 };
 use std::collections::HashSet;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A symbol table entry to be.
 #[derive(Debug, Clone, Copy)]
@@ -173,7 +173,8 @@ impl Filter<'_> {
     }
 
     fn is_in_output(&self, object: &Object, section: usize) -> bool {
-        object.sections[section].kind != SectionKind::Ignored && self.live.contains(object.section_id(section))
+        object.sections[section].kind != SectionKind::Ignored
+            && self.live.contains(object.section_id(section))
     }
 
     /// Whether this object is the one whose entry stands for a global symbol.
@@ -197,7 +198,8 @@ impl Filter<'_> {
     fn is_localized(&self, id: SymbolId) -> bool {
         let def = self.selection.def(id);
         let is_hidden = || matches!(self.selection.visibility(id), STV_HIDDEN | STV_INTERNAL);
-        def.is_local() && (self.selection.versions[id.index()] == VERSION_LOCAL || self.is_shared && is_hidden())
+        def.is_local()
+            && (self.selection.versions[id.index()] == VERSION_LOCAL || self.is_shared && is_hidden())
     }
 
     /// All symbols of an object that are kept: (index, is local in the output, bytes of its name).
@@ -232,7 +234,8 @@ pub(super) fn plan(s: &Sizing) -> SymbolTablePlan {
     let is_shared = config.is_shared();
     plan.retained = config.retain_symbols_file.as_deref().map(|path| read_names(s.cx, path));
     let retained = plan.retained.as_ref();
-    let filter = Filter { selection: s.selection, live: s.live, discard: config.discard, is_shared, retained };
+    let filter =
+        Filter { selection: s.selection, live: s.live, discard: config.discard, is_shared, retained };
     let has_gnu_symbols = AtomicBool::new(false);
     plan.shares = s.cx.pool.map("size/symtab", s.selection.objects.len(), 8, |position| {
         let mut share = Share::default();
@@ -254,11 +257,13 @@ pub(super) fn plan(s: &Sizing) -> SymbolTablePlan {
         // A name for code sequences alone; no reader has a use for it.
         let is_internal = provision.anchor == Anchor::TlsModuleBase;
         if is_defined && !is_internal && filter.retains(s.symbols.name(provision.id)) {
-            let list = if provision.is_hidden { &mut plan.provided_locals } else { &mut plan.provided_globals };
+            let list =
+                if provision.is_hidden { &mut plan.provided_locals } else { &mut plan.provided_globals };
             list.push(provision.id);
         }
     }
-    plan.imports = s.dynamic.symbols.iter().filter(|d| !s.selection.def(d.id).is_local()).map(|d| d.id).collect();
+    plan.imports =
+        s.dynamic.symbols.iter().filter(|d| !s.selection.def(d.id).is_local()).map(|d| d.id).collect();
     let mut next = 1u32;
     for share in &mut plan.shares {
         share.first_local = next;
@@ -291,7 +296,9 @@ pub(super) fn plan(s: &Sizing) -> SymbolTablePlan {
 /// The names in a file for `--retain-symbols-file`, separated by white space.
 fn read_names(cx: &Cx, path: &Path) -> HashSet<Vec<u8>> {
     match crate::open::map_file(path) {
-        Ok(text) => text.split(u8::is_ascii_whitespace).filter(|name| !name.is_empty()).map(<[u8]>::to_vec).collect(),
+        Ok(text) => {
+            text.split(u8::is_ascii_whitespace).filter(|name| !name.is_empty()).map(<[u8]>::to_vec).collect()
+        }
         Err(error) => {
             let why = crate::open::reason(&error);
             cx.problems.push(Problem::error(format!("cannot open {}: {why}", path.display())));
@@ -411,8 +418,8 @@ fn global_entry(image: &Image, id: SymbolId, name: u32) -> Entry {
     let def = image.selection.def(id);
     let source = image.selection.entry(image.inputs, def);
     let (shndx, value) = place(image, id);
-    let (bind, r#type, size) = source
-        .map_or((STB_GLOBAL, STT_NOTYPE, 0), |s| (s.st_bind(), s.st_type(), s.st_size.get(LE)));
+    let (bind, r#type, size) =
+        source.map_or((STB_GLOBAL, STT_NOTYPE, 0), |s| (s.st_bind(), s.st_type(), s.st_size.get(LE)));
     // Of tentative definitions the largest counts.
     let size = image.tables.common(id).map_or(size, |common| common.size);
     let r#type = if r#type == STT_COMMON { STT_OBJECT } else { r#type };
@@ -452,7 +459,8 @@ pub(super) fn place(image: &Image, id: SymbolId) -> (u16, u64) {
         }
         Class::Forced | Class::Provided => {
             let list = &image.addresses.provided_sections;
-            let section = list.iter().rfind(|(other, _)| *other == id).map_or(SHN_ABS, |(_, section)| *section);
+            let section =
+                list.iter().rfind(|(other, _)| *other == id).map_or(SHN_ABS, |(_, section)| *section);
             (section, address)
         }
         _ => (SHN_UNDEF, 0),
@@ -466,7 +474,8 @@ fn tls_relative(image: &Image, is_tls: bool, address: u64) -> u64 {
 
 /// Header index of a loaded output section by name.
 pub(super) fn section_index(image: &Image, name: &[u8]) -> u16 {
-    let position = image.outputs.sections.iter().position(|s| s.name == name && s.has(object::elf::SHF_ALLOC));
+    let position =
+        image.outputs.sections.iter().position(|s| s.name == name && s.has(object::elf::SHF_ALLOC));
     position.map_or(SHN_ABS, |p| clip_index(image.layout.placements[p].index))
 }
 

@@ -31,18 +31,28 @@ pub(super) fn library(dirs: &[PathBuf], name: &[u8], prefer_static: bool) -> Opt
 
 /// Finds a library that another library needs, as GNU ld does (manual, `-rpath-link`): along `-rpath-link`,
 /// `-rpath`, the DT_RUNPATH of who needs it, beside the directories of `-l`.
-pub fn loader_path(config: &Config, soname: &[u8], runpath: Option<&[u8]>, needed_by: &Path) -> Option<PathBuf> {
+pub fn loader_path(
+    config: &Config,
+    soname: &[u8],
+    runpath: Option<&[u8]>,
+    needed_by: &Path,
+) -> Option<PathBuf> {
     let name = Path::new(OsStr::from_bytes(soname));
     let sysroot = config.sysroot.as_deref();
     let usable = |path: PathBuf| (path.is_file() && fits(&path)).then_some(path);
     if soname.contains(&b'/') {
         return usable(in_root(sysroot, name)).or_else(|| usable(name.to_path_buf()));
     }
-    let lists = [config.rpath.as_deref().map(|list| (list, None)), runpath.map(|list| (list, needed_by.parent()))];
+    let lists =
+        [config.rpath.as_deref().map(|list| (list, None)), runpath.map(|list| (list, needed_by.parent()))];
     let run_time = lists.into_iter().flatten().flat_map(|(list, origin)| {
-        list.split(|b| *b == b':').filter(|dir| !dir.is_empty()).map(move |dir| match (dir.strip_prefix(b"$ORIGIN"), origin) {
-            (Some(rest), Some(origin)) => origin.join(OsStr::from_bytes(rest.strip_prefix(b"/").unwrap_or(rest))),
-            _ => in_root(sysroot, Path::new(OsStr::from_bytes(dir))),
+        list.split(|b| *b == b':').filter(|dir| !dir.is_empty()).map(move |dir| {
+            match (dir.strip_prefix(b"$ORIGIN"), origin) {
+                (Some(rest), Some(origin)) => {
+                    origin.join(OsStr::from_bytes(rest.strip_prefix(b"/").unwrap_or(rest)))
+                }
+                _ => in_root(sysroot, Path::new(OsStr::from_bytes(dir))),
+            }
         })
     });
     let dirs = config.rpath_link.iter().cloned().chain(run_time).chain(config.library_paths.iter().cloned());
@@ -66,7 +76,8 @@ fn fits(path: &Path) -> bool {
     if file.read_exact(&mut head).is_err() || head[..4] != object::elf::ELFMAG {
         return true;
     }
-    head[4] == object::elf::ELFCLASS64 && u16::from_le_bytes([head[18], head[19]]) == crate::arch::target::MACHINE
+    head[4] == object::elf::ELFCLASS64
+        && u16::from_le_bytes([head[18], head[19]]) == crate::arch::target::MACHINE
 }
 
 /// Finds a file named in a script: with the sysroot if asked, else beside the script if relative, then along the

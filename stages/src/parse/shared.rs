@@ -8,8 +8,8 @@ use crate::model::{SharedObject, SharedSection, SharedSymbol, SymbolId};
 use object::LittleEndian as LE;
 use object::elf::{
     DT_NEEDED, DT_RPATH, DT_RUNPATH, DT_SONAME, ELFCLASS64, ELFDATA2LSB, EM_X86_64, PT_GNU_RELRO, SHF_ALLOC,
-    SHF_WRITE, SHN_UNDEF, SHT_DYNAMIC, SHT_DYNSYM, SHT_GNU_VERDEF, SHT_GNU_VERNEED, SHT_GNU_VERSYM, SHT_NOBITS,
-    STB_LOCAL,
+    SHF_WRITE, SHN_UNDEF, SHT_DYNAMIC, SHT_DYNSYM, SHT_GNU_VERDEF, SHT_GNU_VERNEED, SHT_GNU_VERSYM,
+    SHT_NOBITS, STB_LOCAL,
 };
 
 /// The bit of a version index that hides a symbol from plain references.
@@ -18,8 +18,8 @@ const VERSYM_HIDDEN: u16 = 0x8000;
 /// Parses a shared object; the error says what is wrong, without the file's name.
 pub(super) fn parse(input: &MappedInput, names: &mut NameSink) -> Result<SharedObject, String> {
     let data = input.data;
-    let (header, _) =
-        object::pod::from_bytes::<Ehdr>(data).map_err(|()| "file is too short for an ELF header".to_string())?;
+    let (header, _) = object::pod::from_bytes::<Ehdr>(data)
+        .map_err(|()| "file is too short for an ELF header".to_string())?;
     if header.e_ident.class != ELFCLASS64
         || header.e_ident.data != ELFDATA2LSB
         || header.e_machine.get(LE) != EM_X86_64
@@ -99,7 +99,8 @@ fn bytes_of(data: &'static [u8], shdr: &Shdr) -> Result<&'static [u8], String> {
 }
 
 fn linked_bytes(data: &'static [u8], headers: &'static [Shdr], shdr: &Shdr) -> Result<&'static [u8], String> {
-    let linked = headers.get(shdr.sh_link.get(LE) as usize).ok_or("a section links to one that does not exist")?;
+    let linked =
+        headers.get(shdr.sh_link.get(LE) as usize).ok_or("a section links to one that does not exist")?;
     bytes_of(data, linked)
 }
 
@@ -203,14 +204,18 @@ fn read_symbols(
             shared.undefined.push(entry);
             continue;
         }
-        if symbol.st_visibility() == object::elf::STV_HIDDEN || symbol.st_visibility() == object::elf::STV_INTERNAL {
+        if symbol.st_visibility() == object::elf::STV_HIDDEN
+            || symbol.st_visibility() == object::elf::STV_INTERNAL
+        {
             continue;
         }
         if raw & VERSYM_HIDDEN == 0 || version <= 1 {
             entry.id = SymbolId(names.len());
             names.push_bytes(name);
         }
-        if let Some(version_name) = shared.versions.get(usize::from(version)).filter(|v| version > 1 && !v.is_empty()) {
+        if let Some(version_name) =
+            shared.versions.get(usize::from(version)).filter(|v| version > 1 && !v.is_empty())
+        {
             let mut full = Vec::with_capacity(name.len() + version_name.len() + 1);
             full.extend_from_slice(name);
             full.push(b'@');

@@ -54,11 +54,18 @@ pub(super) fn check(
 }
 
 /// `--warn-common`: says so where a tentative definition meets another definition.
-pub(super) fn warn_common(cx: &Cx, inputs: &Inputs, symbols: &Symbols, objects: &[FileId], best: &Resolution) {
+pub(super) fn warn_common(
+    cx: &Cx,
+    inputs: &Inputs,
+    symbols: &Symbols,
+    objects: &[FileId],
+    best: &Resolution,
+) {
     cx.pool.for_each("select/commons", objects.len(), 16, |i| {
         let object = inputs.object(objects[i]);
         let first = object.first_global as usize;
-        for (n, symbol) in object.symbols[first..].iter().enumerate().filter(|(_, symbol)| is_common(symbol)) {
+        for (n, symbol) in object.symbols[first..].iter().enumerate().filter(|(_, symbol)| is_common(symbol))
+        {
             let winner = best.get(object.ids[n]);
             if winner == Def::new(Class::Common, object.id, (first + n) as u32) {
                 continue;
@@ -85,6 +92,10 @@ fn note_definition(problem: Problem, object: &Object, symbol: usize) -> Problem 
     let offset = object.symbols[symbol].st_value.get(LE);
     match object.symbol_section(symbol) {
         0 => problem.note(format!("defined at {}:(absolute)", object.origin)),
-        section => problem.note_place("defined at", location(object, section, offset), place(object, section, offset)),
+        section => problem.note_place(
+            "defined at",
+            location(object, section, offset),
+            place(object, section, offset),
+        ),
     }
 }

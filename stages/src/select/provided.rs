@@ -111,7 +111,12 @@ fn fixed() -> Vec<(&'static [u8], Anchor, bool)> {
 }
 
 /// Collects what the linker may have to define. Must run before resolution, because it adds names.
-pub fn provide(config: &Config, inputs: &Inputs, symbols: &mut Symbols, assignments: &[Assignment]) -> Provided {
+pub fn provide(
+    config: &Config,
+    inputs: &Inputs,
+    symbols: &mut Symbols,
+    assignments: &[Assignment],
+) -> Provided {
     let mut provided = Provided::default();
     for assignment in assignments {
         let id = if assignment.is_provide {
