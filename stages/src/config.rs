@@ -91,6 +91,9 @@ pub struct Config {
     /// `--no-undefined-version`: naming an absent symbol in a version script is an error.
     pub no_undefined_version: bool,
 
+    /// `--default-symver`: without a version script, exported symbols get a version named after the soname.
+    pub default_symver: bool,
+
     /// What to do about symbols no file defines.
     pub unresolved: Unresolved,
     /// `--no-allow-shlib-undefined`/`-z defs`-like check of shared inputs; `None`: the default of the kind
@@ -420,6 +423,8 @@ pub struct ZFlags {
     pub isa_needed: u32,
     /// `keep-text-section-prefix`.
     pub keep_text_section_prefix: bool,
+    /// `nosectionheader`: no section header table, and nothing that only it leads to.
+    pub no_section_header: bool,
     /// `rodynamic`: `.dynamic` is read-only.
     pub rodynamic: bool,
     /// `dead-reloc-in-nonalloc=GLOB=VALUE`, in order.
@@ -485,6 +490,7 @@ impl Default for Config {
             retain_symbols_file: None,
             bsymbolic: Bsymbolic::None,
             no_undefined_version: false,
+            default_symver: false,
             unresolved: Unresolved { in_objects: UnresolvedPolicy::Error, in_shared_output: false },
             allow_shlib_undefined: None,
             allow_multiple_definition: false,
@@ -557,6 +563,7 @@ impl Default for ZFlags {
             cet_report: CetReport::None,
             isa_needed: 0,
             keep_text_section_prefix: false,
+            no_section_header: false,
             rodynamic: false,
             dead_reloc_in_nonalloc: Vec::new(),
         }

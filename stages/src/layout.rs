@@ -248,24 +248,10 @@ pub fn order(sections: &[OutputSection], shape: &Shape) -> Vec<u32> {
 /// Lays everything out.
 pub fn layout(sections: &[OutputSection], shape: &Shape) -> Layout {
     let order = order(sections, shape);
-    let loaded: Vec<&OutputSection> =
-        order.iter().map(|i| &sections[*i as usize]).filter(|s| s.has(SHF_ALLOC)).collect();
-    let segment_count = count_segments(&loaded, shape);
-    let mut state = Placer::new(sections, shape, HEADER_SIZE + segment_count as u64 * SEGMENT_SIZE);
-    let tls_align = loaded.iter().filter(|s| s.has(SHF_TLS)).map(|s| 1u64 << s.align_log2).max().unwrap_or(1);
-    let mut is_first_tls = true;
-    for position in &order {
-        let section = &sections[*position as usize];
-        let mut align = 1u64 << section.align_log2;
-        if section.has(SHF_TLS) && std::mem::take(&mut is_first_tls) {
-            align = align.max(tls_align);
-        }
-        state.place(*position, section, align);
-    }
-    state.round_relro();
-    let tls = state.tls_block(&order, tls_align);
-    let segments = state.segments(&order, tls);
-    debug_assert_eq!(segments.len(), segment_count, "program headers were counted before they were made");
+    // How many segments there are does not depend on how much room their headers take.
+    let count = place_all(sections, shape, &order, 0).1.len();
+    let (state, segments, tls) = place_all(sections, shape, &order, count);
+    assert_eq!(segments.len(), count, "the number of segments depends on the order of sections alone");
     let section_headers = state.offset.next_multiple_of(8);
     let count = state.next_index;
     Layout {
@@ -277,6 +263,32 @@ pub fn layout(sections: &[OutputSection], shape: &Shape) -> Layout {
         tls,
         image_end: state.image_end,
     }
+}
+
+/// Places every section behind headers for `count` segments.
+fn place_all<'a>(
+    sections: &'a [OutputSection],
+    shape: &'a Shape,
+    order: &[u32],
+    count: usize,
+) -> (Placer<'a>, Vec<Segment>, (u64, u64, u64)) {
+    let mut state = Placer::new(sections, shape, HEADER_SIZE + count as u64 * SEGMENT_SIZE);
+    let is_tls = |i: &&u32| sections[**i as usize].has(SHF_ALLOC) && sections[**i as usize].has(SHF_TLS);
+    let tls_align =
+        order.iter().filter(is_tls).map(|i| 1 << sections[*i as usize].align_log2).max().unwrap_or(1);
+    let mut is_first_tls = true;
+    for position in order {
+        let section = &sections[*position as usize];
+        let mut align = 1u64 << section.align_log2;
+        if section.has(SHF_TLS) && std::mem::take(&mut is_first_tls) {
+            align = align.max(tls_align);
+        }
+        state.place(*position, section, align);
+    }
+    state.round_relro();
+    let tls = state.tls_block(order, tls_align);
+    let segments = state.segments(order, tls);
+    (state, segments, tls)
 }
 
 /// A PT_LOAD in the making.
@@ -332,39 +344,6 @@ fn first_load(shape: &Shape) -> Load {
         memory_end: shape.image_base,
         align: shape.page_size,
     }
-}
-
-fn count_segments(loaded: &[&OutputSection], shape: &Shape) -> usize {
-    let mut load = first_load(shape);
-    let mut loads = 1;
-    let mut ended_in_nobits = false;
-    for section in loaded {
-        if is_tbss(section) {
-            continue;
-        }
-        let is_fixed = shape.starts.iter().any(|(name, _)| name == section.name);
-        let is_gap = ended_in_nobits && section.sh_type != SHT_NOBITS;
-        if !continues(&load, section, shape) || is_fixed || is_gap {
-            loads += 1;
-            load.flags = load_flags(section, shape);
-            load.is_relro = is_relro(section, shape);
-            load.is_large = is_far(section);
-        } else {
-            load.flags |= load_flags(section, shape);
-        }
-        ended_in_nobits = section.sh_type == SHT_NOBITS;
-    }
-    let has = |name: &[u8]| usize::from(loaded.iter().any(|s| s.name == name));
-    loads
-        + usize::from(shape.phdr)
-        + has(b".interp")
-        + has(b".dynamic")
-        + note_runs(loaded).len()
-        + has(b".note.gnu.property")
-        + usize::from(loaded.iter().any(|s| s.has(SHF_TLS)))
-        + has(b".eh_frame_hdr")
-        + usize::from(shape.stack.is_some())
-        + usize::from(loaded.iter().any(|s| is_relro(s, shape) && !is_tbss(s)))
 }
 
 /// Whether a section has a segment apart, behind everything that must be near code.

@@ -327,7 +327,9 @@ fn output(image: &Image) -> Result<(), Failed> {
     let tasks: Vec<Task> = emit::tasks(image);
     let fail = |message: String| cx.problems.fail(Problem::error(message));
     let output = Output::create(&cx.config.output).map_err(fail)?;
-    output.set_len(image.layout.file_size).map_err(fail)?;
+    let has_sections = !cx.config.z.no_section_header;
+    let size = if has_sections { image.layout.file_size } else { image.layout.section_headers };
+    output.set_len(size).map_err(fail)?;
     let wants_digest = !matches!(cx.config.build_id, BuildId::None | BuildId::Uuid | BuildId::Bytes(_));
     let free: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
     let mut digests: Vec<ChunkDigest> = Vec::new();
@@ -405,6 +407,16 @@ fn read_lists(cx: &Cx, opened: &Opened) -> Result<(Vec<crate::script::VersionScr
         scripts.push(parsed.map_err(|error| cx.problems.fail(Problem::error(error.to_string())))?);
     }
     scripts.extend(opened.version_scripts.iter().cloned());
+    if cx.config.default_symver && cx.config.is_shared() && scripts.is_empty() {
+        let name = cx
+            .config
+            .soname
+            .clone()
+            .or_else(|| Some(cx.config.output.file_name()?.as_encoded_bytes().to_vec()));
+        let text = [name.unwrap_or_default().as_slice(), b" { global: *; };"].concat();
+        let parsed = parse_version_script(&text, "--default-symver");
+        scripts.push(parsed.map_err(|error| cx.problems.fail(Problem::error(error.to_string())))?);
+    }
     let mut lists = cx.config.export_dynamic_symbols.clone();
     for path in cx.config.dynamic_lists.iter().chain(&cx.config.export_dynamic_symbol_lists) {
         let parsed = parse_dynamic_list(read(path)?, &path.display().to_string());

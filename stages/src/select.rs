@@ -323,6 +323,9 @@ impl Resolution {
                 if provision.is_hidden {
                     set_bits(&references[provision.id.index()], seen::HIDDEN);
                 }
+                if provision.is_protected {
+                    set_bits(&references[provision.id.index()], seen::PROTECTED);
+                }
                 self.lower(provision.id, Def::new(Class::Provided, Def::LINKER, i as u32));
             }
         }

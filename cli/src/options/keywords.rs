@@ -112,8 +112,9 @@ pub const KEYWORDS: &[Opt] = &[
         },
     ),
     flag(&["rodynamic"], "Make the dynamic section read-only", |t| t.config.z.rodynamic = true),
-    harmless(&["sectionheader"], Takes::Nothing, "it is the default"),
-    rejected(&["nosectionheader"], Takes::Nothing, "output without section headers"),
+    switch(&["sectionheader"], "Write section headers (default)", |t, on| {
+        t.config.z.no_section_header = !on;
+    }),
     value(&["dead-reloc-in-nonalloc"], "GLOB=N", "Value for references to sections left out", dead_reloc),
     rejected(&["unique-symbol"], Takes::Switch, "local symbols with distinct names"),
     rejected(&["indirect-extern-access"], Takes::Switch, "indirect access to external symbols"),

@@ -62,7 +62,9 @@ const OPTIONS: &[Opt] = &[
     switch(&["undefined-version"], "Let a version script name absent symbols (default)", |t, on| {
         t.config.no_undefined_version = !on;
     }),
-    rejected(&["default-symver"], Takes::Nothing, "versions by soname; use a version script"),
+    flag(&["default-symver"], "Version exported symbols by the soname, without a version script", |t| {
+        t.config.default_symver = true;
+    }),
     rejected(&["default-imported-symver"], Takes::Nothing, "versions for imported symbols by soname"),
     value(&["exclude-libs"], "LIB,LIB,..", "Hide the symbols of these archives, or of ALL", |t, v| {
         exclude_libs(t, v);
