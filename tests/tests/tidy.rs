@@ -28,7 +28,6 @@ const NAMES_MACHINES: &[&str] = &[
     "chunks.rs",
     "elf.rs",
     "elf/identify.rs",
-    "elf/properties.rs",
     "emit/debug.rs",
     "layout.rs",
     "open.rs",
