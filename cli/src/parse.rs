@@ -26,7 +26,6 @@ pub fn parse(arguments: &[OsString]) -> Typed {
         Ok(words) => Parser { index: Index::new(), words, next: 0, typed: &mut typed }.run(),
         Err(file) => typed.error(format!("{}: too many response files; does one name itself?", file.0)),
     }
-    typed.config.command_line = arguments.iter().map(|a| a.to_string_lossy().into_owned()).collect();
     typed
 }
 

@@ -8,7 +8,7 @@ use crate::messages::Rules;
 use crate::options::path;
 use crate::profile;
 use crate::typed::Typed;
-use stages::config::{Config, UnresolvedPolicy};
+use stages::config::{Config, Strip, UnresolvedPolicy};
 use stages::report::Problem;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -83,6 +83,11 @@ pub fn resolve(typed: Typed, environment: Environment) -> Resolved {
 
     if config.rpath.is_none() {
         config.rpath = environment.run_path.filter(|path| !path.is_empty());
+    }
+
+    if config.z.no_section_header {
+        // Nobody could find what is not loaded.
+        config.strip = Strip::All;
     }
 
     config.demangle = typed.demangle.unwrap_or(!environment.no_demangle);

@@ -120,8 +120,8 @@ impl Marking<'_> {
     }
 
     fn run(&self, symbols: &Symbols, provided: &Provided) {
-        let started: HashSet<&[u8]> = provided
-            .list
+        let starts = if self.cx.config.start_stop_gc { &[] } else { provided.list.as_slice() };
+        let started: HashSet<&[u8]> = starts
             .iter()
             .filter_map(|p| match &p.anchor {
                 Anchor::SectionStart(name) | Anchor::SectionEnd(name) if is_c_identifier(name) => Some(*name),
@@ -160,7 +160,8 @@ impl Marking<'_> {
             named.chain([entry, &config.init, &config.fini]).filter_map(|n| symbols.find(n)).collect();
         for (n, state) in self.selection.states.iter().enumerate() {
             let id = SymbolId(n as u32);
-            if state.is_exported() {
+            let is_kept = || config.gc_keep_exported && self.is_visible(id);
+            if state.is_exported() || is_kept() {
                 roots.push(id);
             }
         }
@@ -168,6 +169,11 @@ impl Marking<'_> {
             value.for_each_symbol(&mut |name| roots.extend(symbols.find(name)));
         }
         roots
+    }
+
+    /// Whether other files could see a symbol if the output exported it.
+    fn is_visible(&self, id: SymbolId) -> bool {
+        matches!(self.selection.visibility(id), object::elf::STV_DEFAULT | object::elf::STV_PROTECTED)
     }
 
     fn push_symbol(&self, id: SymbolId, push: &mut impl FnMut(Place)) {

@@ -14,6 +14,7 @@ mod map;
 mod search;
 
 pub use map::map_file;
+pub use search::loader_path;
 
 use crate::config::{Config, Input, InputName, Modifiers};
 use crate::elf::archive::{Archive, Contents};

@@ -23,7 +23,7 @@ use crate::elf::Rela;
 use crate::intern::Symbols;
 use crate::liveness::LiveSet;
 use crate::model::{Inputs, Object, SectionId, SectionKind, SymbolId};
-use crate::report::Problem;
+use crate::report::{Place, Problem};
 use crate::select::{Provided, Selection};
 use crate::unwind::{ObjectUnwind, Unwind};
 use object::LittleEndian as LE;
@@ -89,6 +89,13 @@ pub fn scan(
         scanning.object(inputs.object(selection.objects[i]), &unwind.objects[i])
     });
     undefined.report(cx, inputs, symbols, selection);
+    if cx.config.warn_textrel {
+        let relocated = selection.objects.iter().zip(&objects).filter(|(_, scan)| scan.has_text_relocations);
+        for (id, _) in relocated {
+            let message = format!("{}: needs relocations in read-only segments", inputs.object(*id).origin);
+            cx.problems.push(Problem::warning(message).note("recompile with -fPIC").at(id.0, 0));
+        }
+    }
     let module = objects.iter().fold(Need::NOTHING, |all, o| all | o.module);
     let needs = needs.into_iter().map(|n| Need(n.into_inner())).collect();
     Scan { objects, needs, module, facts }
@@ -258,7 +265,7 @@ impl Scanning<'_> {
         let mut problem =
             Problem::error(format!("relocation refers to a symbol in a discarded section: {name}"))
                 .note(format!("defined in {}:({target})", object.origin))
-                .note(format!("referenced by {}", location(object, index, offset)));
+                .note_place("referenced by", location(object, index, offset), place(object, index, offset));
         if let Some(kept) = kept {
             problem = problem.note(format!("section group kept from {kept}"));
         }
@@ -281,10 +288,9 @@ impl Scanning<'_> {
     }
 
     fn problem(&self, object: &Object, index: u32, offset: u64, what: String) {
-        let message = format!("{}: {what}", location(object, index, offset));
-        self.cx
-            .problems
-            .push(Problem::error(message).at(object.id.0, u64::from(index) << 32 | offset & 0xffff_ffff));
+        let problem = Problem::error(format!("{}: {what}", location(object, index, offset)));
+        let problem = problem.note_place("in", location(object, index, offset), place(object, index, offset));
+        self.cx.problems.push(problem.at(object.id.0, u64::from(index) << 32 | offset & 0xffff_ffff));
     }
 
     fn refused(&self, object: &Object, index: u32, relocation: &Rela, refusal: Refusal) {
@@ -317,7 +323,11 @@ impl Scanning<'_> {
         if let Some(definition) = definition {
             problem = problem.note(format!("defined in {definition}"));
         }
-        problem = problem.note(format!("referenced by {}", location(object, index, offset)));
+        problem = problem.note_place(
+            "referenced by",
+            location(object, index, offset),
+            place(object, index, offset),
+        );
         let is_word = target::row(relocation.r_type(LE, false)).is_some_and(|row| row.field.width() == 8);
         if refusal == Refusal::NotPositionIndependent && is_word {
             problem =
@@ -335,6 +345,11 @@ impl Scanning<'_> {
         self.selection.entry(self.inputs, def).filter(|_| !def.is_undefined())?;
         Some(self.inputs.files[def.file().index()].origin().to_string())
     }
+}
+
+/// A place in an object, for [`Problem::note_place`].
+pub fn place(object: &Object, section: u32, offset: u64) -> Place {
+    Place { file: object.id.0, section, offset }
 }
 
 /// `a.o:(.text+0x10)`.

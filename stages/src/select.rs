@@ -155,6 +155,9 @@ pub fn select(
 
     let objects: Vec<FileId> = inputs.objects.iter().copied().filter(|id| live[id.index()]).collect();
     duplicates::check(cx, inputs, symbols, &objects, &best, &discarded);
+    if cx.config.warn_common {
+        duplicates::warn_common(cx, inputs, symbols, &objects, &best);
+    }
     let shared = needed(cx, inputs, &objects, &live, &best);
     mark_needs(inputs, &shared, &references);
     let mut is_live = live;

@@ -31,9 +31,10 @@ impl Fields<'_> {
 pub fn file_headers(image: &Image) -> Vec<u8> {
     let layout = image.layout;
     let mut out = vec![0; (HEADER_SIZE + layout.segments.len() as u64 * SEGMENT_SIZE) as usize];
-    let sections = layout.order.len() as u64 + 1;
+    let sections = if image.cx.config.z.no_section_header { 0 } else { layout.order.len() as u64 + 1 };
+    let has_sections = !image.cx.config.z.no_section_header;
     let names = image.outputs.sections.iter().position(|s| s.name == b".shstrtab");
-    let names = names.map_or(0, |p| layout.placements[p].index);
+    let names = names.filter(|_| has_sections).map_or(0, |p| layout.placements[p].index);
     let mut fields = Fields(&mut out, 0);
     fields.put(&ELFMAG);
     // IFUNC and unique symbols are GNU's; a file that has them says so.
@@ -44,7 +45,7 @@ pub fn file_headers(image: &Image) -> Vec<u8> {
     fields.word(EV_CURRENT.into());
     fields.long(entry_address(image));
     fields.long(HEADER_SIZE);
-    fields.long(layout.section_headers);
+    fields.long(if has_sections { layout.section_headers } else { 0 });
     fields.word(0);
     fields.half(HEADER_SIZE as u16);
     fields.half(SEGMENT_SIZE as u16);

@@ -9,9 +9,11 @@
 
 use super::Sizing;
 use crate::config::Discard;
+use crate::context::Cx;
 use crate::image::{HeaderIndex, Image};
 use crate::liveness::LiveSet;
 use crate::model::{Object, SectionKind, SymbolId};
+use crate::report::Problem;
 use crate::select::{Anchor, Class, Def, Selection, VERSION_LOCAL};
 use crate::tables::SymbolRef;
 use object::LittleEndian as LE;
@@ -19,6 +21,8 @@ use object::elf::{
     STB_GLOBAL, STB_GNU_UNIQUE, STB_LOCAL, STT_COMMON, STT_FILE, STT_GNU_IFUNC, STT_NOTYPE, STT_OBJECT,
     STT_SECTION, STV_HIDDEN, STV_INTERNAL,
 };
+use std::collections::HashSet;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A symbol table entry to be.
@@ -62,6 +66,8 @@ pub struct SymbolTablePlan {
     /// Local symbols the linker provides, and global ones, in the order of the list of provisions.
     provided_locals: Vec<SymbolId>,
     provided_globals: Vec<SymbolId>,
+    /// `--retain-symbols-file`: the names to keep.
+    retained: Option<HashSet<Vec<u8>>>,
     /// Symbols defined elsewhere.
     imports: Vec<SymbolId>,
     first_provided_local: u32,
@@ -129,12 +135,21 @@ struct Filter<'a> {
     live: &'a LiveSet,
     discard: Discard,
     is_shared: bool,
+    retained: Option<&'a HashSet<Vec<u8>>>,
 }
 
 impl Filter<'_> {
+    /// Whether `--retain-symbols-file` lets a name into the table.
+    fn retains(&self, name: &[u8]) -> bool {
+        self.retained.is_none_or(|names| names.contains(name))
+    }
+
     /// Whether a local symbol goes into the table.
     fn keeps_local(&self, object: &Object, index: usize) -> bool {
         let entry = &object.symbols[index];
+        if self.retained.is_some() && !self.retains(object.symbol_name(index)) {
+            return false;
+        }
         match entry.st_type() {
             STT_SECTION => return false,
             STT_FILE => return self.discard != Discard::All || entry.st_name.get(LE) != 0,
@@ -200,7 +215,10 @@ impl Filter<'_> {
             if index > 0 && self.owns_global(object, index, *id) {
                 let start = object.symbols[index].st_name.get(LE) as usize;
                 let end = start + object.name_lengths[n] as usize;
-                visit(index, self.is_localized(*id), object.strtab.get(start..end).unwrap_or(&[]));
+                let name = object.strtab.get(start..end).unwrap_or(&[]);
+                if self.retains(name) || self.selection.def(*id).is_undefined() {
+                    visit(index, self.is_localized(*id), name);
+                }
             }
         }
     }
@@ -214,7 +232,10 @@ pub(super) fn plan(s: &Sizing) -> SymbolTablePlan {
     }
     let config = s.cx.config;
     let is_shared = config.is_shared();
-    let filter = Filter { selection: s.selection, live: s.live, discard: config.discard, is_shared };
+    plan.retained = config.retain_symbols_file.as_deref().map(|path| read_names(s.cx, path));
+    let retained = plan.retained.as_ref();
+    let filter =
+        Filter { selection: s.selection, live: s.live, discard: config.discard, is_shared, retained };
     let has_gnu_symbols = AtomicBool::new(false);
     plan.shares = s.cx.pool.map("size/symtab", s.selection.objects.len(), 8, |position| {
         let mut share = Share::default();
@@ -235,7 +256,7 @@ pub(super) fn plan(s: &Sizing) -> SymbolTablePlan {
         let is_defined = def.file() == Def::LINKER && def.is_local() && def.index() as usize == index;
         // A name for code sequences alone; no reader has a use for it.
         let is_internal = provision.anchor == Anchor::TlsModuleBase;
-        if is_defined && !is_internal {
+        if is_defined && !is_internal && filter.retains(s.symbols.name(provision.id)) {
             let list =
                 if provision.is_hidden { &mut plan.provided_locals } else { &mut plan.provided_globals };
             list.push(provision.id);
@@ -267,11 +288,23 @@ pub(super) fn plan(s: &Sizing) -> SymbolTablePlan {
     plan.other_names = plan.others().map(|id| plain_name(s.symbols.name(id)).len() as u32 + 1).sum();
     plan.names = name + u64::from(plan.other_names);
     if plan.names > u64::from(u32::MAX) {
-        s.cx.problems.push(crate::report::Problem::error(
-            "the names of all symbols are more than 4 GiB: use -s or -x",
-        ));
+        s.cx.problems.push(Problem::error("the names of all symbols are more than 4 GiB: use -s or -x"));
     }
     plan
+}
+
+/// The names in a file for `--retain-symbols-file`, separated by white space.
+fn read_names(cx: &Cx, path: &Path) -> HashSet<Vec<u8>> {
+    match crate::open::map_file(path) {
+        Ok(text) => {
+            text.split(u8::is_ascii_whitespace).filter(|name| !name.is_empty()).map(<[u8]>::to_vec).collect()
+        }
+        Err(error) => {
+            let why = crate::open::reason(&error);
+            cx.problems.push(Problem::error(format!("cannot open {}: {why}", path.display())));
+            HashSet::new()
+        }
+    }
 }
 
 /// A name without its version.
@@ -281,12 +314,9 @@ fn plain_name(name: &[u8]) -> &[u8] {
 
 fn filter_of<'a>(image: &Image<'a>) -> Filter<'a> {
     let config = image.cx.config;
-    Filter {
-        selection: image.selection,
-        live: image.live,
-        discard: config.discard,
-        is_shared: config.is_shared(),
-    }
+    let retained = image.sizes.symtab.retained.as_ref();
+    let is_shared = config.is_shared();
+    Filter { selection: image.selection, live: image.live, discard: config.discard, is_shared, retained }
 }
 
 pub(super) fn write_strtab(image: &Image, part: usize, out: &mut [u8]) {

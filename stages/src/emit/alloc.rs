@@ -9,7 +9,7 @@ use crate::elf::Rela;
 use crate::image::Image;
 use crate::model::{Object, SymbolId};
 use crate::report::Problem;
-use crate::scan::{environment, location, symbol_text};
+use crate::scan::{self, environment, location, symbol_text};
 use crate::tables::{NO_SLOT, SymbolRef};
 use crate::unwind::{ObjectUnwind, Record};
 use object::LittleEndian as LE;
@@ -174,6 +174,8 @@ impl Site<'_> {
                 Problem::error(format!("{place}: relocation {} lies outside its section", row.name))
             }
         };
+        let problem =
+            problem.note_place("referenced by", place, scan::place(self.object, self.section, offset));
         image
             .cx
             .problems

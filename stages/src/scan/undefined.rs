@@ -1,6 +1,6 @@
 //! Undefined symbols, gathered from their uses.
 
-use super::location;
+use super::{location, place};
 use crate::config::UnresolvedPolicy;
 use crate::context::Cx;
 use crate::intern::Symbols;
@@ -48,7 +48,8 @@ impl Undefined {
             }
             for (file, section, offset) in uses.iter().take(SHOWN) {
                 let object = inputs.object(*file);
-                problem = problem.note(format!("referenced by {}", location(object, *section, *offset)));
+                let at = place(object, *section, *offset);
+                problem = problem.note_place("referenced by", location(object, *section, *offset), at);
             }
             if uses.len() > SHOWN {
                 problem = problem.note(format!("referenced {} more times", uses.len() - SHOWN));
