@@ -72,8 +72,8 @@ const SYMBOL: usize = 16;
 fn map(image: &Image, text: &mut String) {
     let _ = writeln!(
         text,
-        "{:>16} {:>16} {:>8} {:>5} {:8}{:8}{}",
-        "VMA", "LMA", "Size", "Align", "Out", "In", "Symbol"
+        "{:>16} {:>16} {:>8} {:>5} {:8}{:8}Symbol",
+        "VMA", "LMA", "Size", "Align", "Out", "In"
     );
     let symbols: Vec<Vec<(u32, u64, usize)>> =
         image.cx.pool.map("map", image.selection.objects.len(), 4, |position| {

@@ -56,7 +56,7 @@ pub fn check(cx: &Cx, inputs: &Inputs, symbols: &Symbols, provided: &Provided, s
     }
 
     let mut libraries = Libraries::new(cx, inputs);
-    let mut by_symbol: BTreeMap<(FileId, &[u8]), (Lack, Vec<Origin>)> = BTreeMap::new();
+    let mut by_symbol: BTreeMap<(FileId, &[u8]), Lacking> = BTreeMap::new();
     let mut first: HashMap<&[u8], FileId> = HashMap::new();
     for (file, lacks) in missing {
         let shared = inputs.shared_object(file);
@@ -93,6 +93,9 @@ pub fn check(cx: &Cx, inputs: &Inputs, symbols: &Symbols, provided: &Provided, s
         cx.problems.push(problem.at(file.0, n as u64));
     }
 }
+
+/// What is wrong with a name, and the shared objects that need it.
+type Lacking = (Lack, Vec<Origin>);
 
 /// What is wrong with a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
