@@ -8,7 +8,7 @@ use crate::messages::Rules;
 use crate::options::path;
 use crate::profile;
 use crate::typed::Typed;
-use stages::config::{Config, Strip, UnresolvedPolicy};
+use stages::config::{Config, OutputKind, Strip, UnresolvedPolicy};
 use stages::report::Problem;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -67,6 +67,16 @@ pub fn resolve(typed: Typed, environment: Environment) -> Resolved {
     // A mistyped option explains a missing input better than its absence does.
     if config.inputs.is_empty() && problems.is_empty() {
         problems.push(Problem::error("no input files"));
+    }
+    if typed.relocatable {
+        for (kind, option) in
+            [(OutputKind::SharedObject, "-shared"), (OutputKind::PositionIndependentExecutable, "-pie")]
+        {
+            if config.kind == kind {
+                problems.push(Problem::error(format!("-r and {option} contradict each other")));
+            }
+        }
+        config.kind = OutputKind::Relocatable;
     }
     problems.extend(contradictions(&config));
     problems.extend(profile::check(&config.profile));

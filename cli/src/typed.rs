@@ -29,6 +29,8 @@ pub struct Typed {
     pub unresolved: Option<UnresolvedPolicy>,
     /// `--warn-unresolved-symbols`.
     pub warn_unresolved: bool,
+    /// `-r`.
+    pub relocatable: bool,
     /// `--demangle` or `--no-demangle`, once said.
     pub demangle: Option<bool>,
     /// What to print instead of, or before, linking.

@@ -58,7 +58,7 @@ fn mistakes_go_to_standard_error_and_fail() {
         (&[][..], "manifold: error: no input files\n"),
         (&["--bogus", "a.o"], "manifold: error: unknown option: --bogus\n"),
         (&["-v", "--bogus"], "manifold: error: unknown option: --bogus\n"),
-        (&["-r", "a.o"], "manifold: error: -r: not supported yet\n>>> relocatable output\n"),
+        (&["-r", "-shared", "a.o"], "manifold: error: -r and -shared contradict each other\n"),
         (
             &["-m", "elf_i386", "a.o"],
             "manifold: error: -m elf_i386: no such emulation; there is elf_x86_64\n",

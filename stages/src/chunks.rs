@@ -18,7 +18,9 @@ mod symtab;
 
 pub use eh_frame::UnwindPlan;
 pub use headers::{file_headers, section_headers};
+pub use notes::properties as merged_properties;
 pub use symtab::SymbolTablePlan;
+pub(crate) use symtab::{Entry, put_symbol};
 
 use crate::arch::target;
 use crate::config::{OutputKind, Strip};
@@ -156,7 +158,7 @@ pub fn add(s: &Sizing, names: OutputNames, outputs: &mut Outputs) -> Sizes {
     let config = s.cx.config;
     let list = &mut outputs.sections;
     let unwind = eh_frame::plan(s);
-    let properties = notes::properties(s);
+    let properties = notes::properties(s.cx, s.inputs, s.selection);
     let ibt = notes::has_ibt(s.cx, &properties);
     let relocations = relocations::plan(s);
     let word = |name, sh_type, flags, content, size| synthesized(name, sh_type, flags, content, size, 3);

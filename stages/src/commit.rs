@@ -52,11 +52,11 @@ enum Place {
 }
 
 impl Output {
-    /// Opens the output. What stands at the target is not touched.
+    /// Opens the output, executable as far as the umask allows or not at all. What stands at the target is not touched.
     ///
     /// # Errors
     /// A message that names the path.
-    pub fn create(target: &Path) -> Result<Output, String> {
+    pub fn create(target: &Path, is_executable: bool) -> Result<Output, String> {
         let describe =
             |error: io::Error| format!("cannot open output file {}: {}", target.display(), reason(&error));
         if let Ok(metadata) = std::fs::metadata(target) {
@@ -70,7 +70,7 @@ impl Output {
                 return Ok(Output { target: target.to_path_buf(), place });
             }
         }
-        let (file, path) = temporary_beside(target).map_err(describe)?;
+        let (file, path) = temporary_beside(target, is_executable).map_err(describe)?;
         publish_temporary(&path);
         Ok(Output { target: target.to_path_buf(), place: Place::Temporary { file, path } })
     }
@@ -147,8 +147,8 @@ impl Drop for Output {
     }
 }
 
-/// Creates a file of a name of our own in the target's directory, executable as far as the umask allows.
-fn temporary_beside(target: &Path) -> io::Result<(File, PathBuf)> {
+/// Creates a file of a name of our own in the target's directory.
+fn temporary_beside(target: &Path, is_executable: bool) -> io::Result<(File, PathBuf)> {
     static COUNTER: AtomicU32 = AtomicU32::new(0);
     let directory = target.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = target.file_name().unwrap_or_default();
@@ -159,11 +159,16 @@ fn temporary_beside(target: &Path) -> io::Result<(File, PathBuf)> {
         temporary.push(std::ffi::OsStr::from_bytes(&name.as_bytes()[..name.len().min(200)]));
         temporary.push(format!(".manifold-{}-{number}", std::process::id()));
         let path = directory.join(temporary);
-        match OpenOptions::new().write(true).create_new(true).mode(0o777).open(&path) {
+        match OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(if is_executable { 0o777 } else { 0o666 })
+            .open(&path)
+        {
             Ok(file) => {
                 // An ACL or an odd umask may take the executable bits; GNU ld adds them as chmod would.
                 let mode = file.metadata()?.permissions().mode();
-                if mode & 0o100 == 0 {
+                if is_executable && mode & 0o100 == 0 {
                     file.set_permissions(std::fs::Permissions::from_mode(mode | 0o100))?;
                 }
                 return Ok((file, path));

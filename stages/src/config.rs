@@ -101,6 +101,8 @@ pub struct Config {
     pub allow_shlib_undefined: Option<bool>,
     /// `-z muldefs`/`--allow-multiple-definition`.
     pub allow_multiple_definition: bool,
+    /// `-d`: allocate tentative definitions even under `-r`.
+    pub define_common: bool,
     /// `--warn-common`.
     pub warn_common: bool,
 
@@ -494,6 +496,7 @@ impl Default for Config {
             unresolved: Unresolved { in_objects: UnresolvedPolicy::Error, in_shared_output: false },
             allow_shlib_undefined: None,
             allow_multiple_definition: false,
+            define_common: false,
             warn_common: false,
             gc_sections: false,
             print_gc_sections: false,

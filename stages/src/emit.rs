@@ -13,6 +13,7 @@ mod debug;
 mod target;
 
 pub use alloc::relocate_record;
+pub(crate) use debug::tombstone;
 pub use target::{Target, targets};
 
 use crate::chunks::{self, Chunk};

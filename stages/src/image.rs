@@ -179,12 +179,19 @@ impl HeaderIndex {
     /// SHN_UNDEF.
     pub const UNDEFINED: HeaderIndex = HeaderIndex(0);
     /// SHN_ABS.
-    pub const ABSOLUTE: HeaderIndex = HeaderIndex(u32::MAX);
+    pub const ABSOLUTE: HeaderIndex = HeaderIndex(Self::SPECIAL | object::elf::SHN_ABS as u32);
+    const SPECIAL: u32 = 0xffff_0000;
+
+    /// What an input's `st_shndx` says, unless that is SHN_XINDEX.
+    pub fn from_half(shndx: u16) -> HeaderIndex {
+        let is_special = shndx >= object::elf::SHN_LORESERVE;
+        HeaderIndex(if is_special { Self::SPECIAL | u32::from(shndx) } else { shndx.into() })
+    }
 
     /// As `st_shndx` and `e_shstrndx` hold it; SHN_XINDEX where it does not fit.
     pub fn half(self) -> u16 {
         match self {
-            HeaderIndex::ABSOLUTE => object::elf::SHN_ABS,
+            HeaderIndex(special) if special >= Self::SPECIAL => special as u16,
             HeaderIndex(index) if index < u32::from(object::elf::SHN_LORESERVE) => index as u16,
             _ => object::elf::SHN_XINDEX,
         }

@@ -28,6 +28,7 @@ pub mod layout;
 pub mod values;
 pub mod image;
 pub mod emit;
+pub mod relocatable;
 pub mod compress;
 pub mod build_id;
 pub mod commit;

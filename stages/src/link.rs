@@ -24,7 +24,7 @@ use crate::build_id::{self, ChunkDigest, chunk_digest};
 use crate::chunks::{self, Sizes, Sizing};
 use crate::commit::Output;
 use crate::compress;
-use crate::config::{BuildId, Config, DebugCompression};
+use crate::config::{BuildId, Config, DebugCompression, OutputKind};
 use crate::context::Cx;
 use crate::dynamic;
 use crate::emit::{self, Task};
@@ -37,6 +37,7 @@ use crate::model::{File, Inputs};
 use crate::open::{Opened, Opener};
 use crate::outputs::{self, Outputs};
 use crate::parse::{MappedInput, parse};
+use crate::relocatable;
 use crate::report::{Failed, Problem, Problems};
 use crate::scan;
 use crate::script::{SymbolList, parse_dynamic_list, parse_version_script};
@@ -88,6 +89,10 @@ fn internal_error(panicked: &Panicked) -> Problem {
 
 fn run(cx: &Cx) -> Result<(), Failed> {
     let (mut inputs, symbols, opened) = ingest(cx)?;
+    if cx.config.kind == OutputKind::Relocatable {
+        // Nothing of what follows applies to -r: it gives no addresses, makes no tables, may leave names undefined.
+        return relocatable::link(cx, inputs, symbols, &assignments(cx.config, &opened), &opened);
+    }
     let result = link_inputs(cx, &mut inputs, symbols, &opened);
     crate::source_line::explain(cx, &inputs);
     result
@@ -326,7 +331,7 @@ fn output(image: &Image) -> Result<(), Failed> {
     let cx = image.cx;
     let tasks: Vec<Task> = emit::tasks(image);
     let fail = |message: String| cx.problems.fail(Problem::error(message));
-    let output = Output::create(&cx.config.output).map_err(fail)?;
+    let output = Output::create(&cx.config.output, true).map_err(fail)?;
     let has_sections = !cx.config.z.no_section_header;
     let size = if has_sections { image.layout.file_size } else { image.layout.section_headers };
     output.set_len(size).map_err(fail)?;
@@ -386,7 +391,8 @@ struct Filled {
     digest: u128,
 }
 
-fn finish(cx: &Cx, result: Result<(), FlowError<Failed>>) -> Result<(), Failed> {
+/// Makes the end of a flow the end of the link where it is one.
+pub(crate) fn finish(cx: &Cx, result: Result<(), FlowError<Failed>>) -> Result<(), Failed> {
     result.map_err(|error| match error {
         FlowError::Stopped(failed) => failed,
         FlowError::Panicked(panicked) => cx.problems.fail(internal_error(&panicked)),

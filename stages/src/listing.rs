@@ -1,5 +1,6 @@
 //! What options ask to be told about the inputs: `-t`, `-y`, `.gnu.warning.*`, `--dependency-file`.
 
+use crate::config::OutputKind;
 use crate::context::Cx;
 use crate::depfile::dependency_file as makefile_rule;
 use crate::image::Image;
@@ -19,7 +20,10 @@ pub fn report(cx: &Cx, inputs: &Inputs, symbols: &Symbols, selection: &Selection
     for name in &cx.config.trace_symbols {
         trace_symbol(cx, inputs, symbols, selection, name);
     }
-    pass_on_warnings(cx, inputs, symbols, selection);
+    // The sections stay in the output of -r, for the final link to say it.
+    if cx.config.kind != OutputKind::Relocatable {
+        pass_on_warnings(cx, inputs, symbols, selection);
+    }
 }
 
 /// Every file that was opened, members of archives as far as they came in.

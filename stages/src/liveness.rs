@@ -18,7 +18,7 @@
 //!
 //! Cost: one pass over the relocations of live sections.
 
-use crate::config::Strip;
+use crate::config::{OutputKind, Strip};
 use crate::context::Cx;
 use crate::intern::Symbols;
 use crate::model::{FileId, Inputs, Object, Section, SectionId, SectionKind, SymbolId};
@@ -154,7 +154,11 @@ impl Marking<'_> {
     /// Entry point, command line, exports, and what `--defsym` expressions mention.
     fn root_symbols(&self, symbols: &Symbols) -> Vec<SymbolId> {
         let config = self.cx.config;
-        let entry = config.entry.as_deref().unwrap_or(b"_start");
+        let entry = config.entry.as_deref().unwrap_or(if config.kind == OutputKind::Relocatable {
+            b""
+        } else {
+            b"_start"
+        });
         let named = config.undefined.iter().chain(&config.require_defined).map(Vec::as_slice);
         let mut roots: Vec<SymbolId> =
             named.chain([entry, &config.init, &config.fini]).filter_map(|n| symbols.find(n)).collect();

@@ -10,7 +10,7 @@
 //! - Ids of files follow the command line. Ids of symbols do not (they follow arrival), so nothing that
 //!   reaches the output may be ordered by [`SymbolId`].
 
-use crate::elf::{Rela, Sym};
+use crate::elf::{Rela, Shdr, Sym};
 use std::fmt;
 use std::path::Path;
 
@@ -152,6 +152,8 @@ pub struct Object {
     pub exclude: bool,
     /// Section headers, index = section header index.
     pub sections: Vec<Section>,
+    /// Section headers as they stand in the file: what `-r` passes on.
+    pub headers: &'static [Shdr],
     /// Section names.
     pub shstrtab: &'static [u8],
     /// The symbol table; entry 0 is the null symbol.

@@ -16,7 +16,7 @@ mod search;
 pub use map::map_file;
 pub use search::loader_path;
 
-use crate::config::{Config, Input, InputName, Modifiers};
+use crate::config::{Config, Input, InputName, Modifiers, OutputKind};
 use crate::elf::archive::{Archive, Contents};
 use crate::elf::identify::{FileKind, identify};
 use crate::model::{FileId, Origin};
@@ -144,7 +144,8 @@ impl<'a> Opener<'a> {
                 self.open_path(path, modifiers, None)
             }
             Request::Library { name, modifiers } => {
-                let found = search::library(&self.library_paths, &name, modifiers.prefer_static);
+                let prefer_static = modifiers.prefer_static || self.config.kind == OutputKind::Relocatable;
+                let found = search::library(&self.library_paths, &name, prefer_static);
                 let Some((path, is_shared)) = found else {
                     let shown = String::from_utf8_lossy(&name).into_owned();
                     let mut problem = Problem::error(format!("unable to find library -l{shown}"));

@@ -22,8 +22,7 @@ const OPTIONS: &[Opt] = &[
     flag(&["no-pie", "nopie", "no-pic-executable"], "Make a position dependent program (default)", |t| {
         t.config.kind = OutputKind::Executable;
     }),
-    rejected(&["r", "i", "relocatable"], Takes::Nothing, "relocatable output"),
-    rejected(&["Ur"], Takes::Nothing, "relocatable output"),
+    flag(&["r", "i", "relocatable", "Ur"], "Join the inputs into one object file", |t| t.relocatable = true),
     rejected(&["q", "emit-relocs"], Takes::Nothing, "relocations kept in the output"),
     rejected(&["N", "omagic"], Takes::Nothing, "writable text, segments off page borders"),
     rejected(&["n", "nmagic"], Takes::Nothing, "segments off page borders"),

@@ -124,7 +124,7 @@ const OPTIONS: &[Opt] = &[
     rejected(&["no-define-common"], Takes::Nothing, "common symbols left to the dynamic linker"),
     rejected(&["disable-multiple-abs-defs"], Takes::Nothing, "rules for --just-symbols"),
     rejected(&["task-link"], Takes::Value("SYMBOL"), "task level linking"),
-    harmless(&["d", "dc", "dp"], Takes::Nothing, "common symbols are always allocated in a final link"),
+    flag(&["d", "dc", "dp"], "Allocate common symbols under -r, too", |t| t.config.define_common = true),
     rejected(&["detect-odr-violations"], Takes::Switch, "a check of the one definition rule"),
 ];
 

@@ -1,12 +1,13 @@
 //! Notes the linker makes: merged program properties, the build ID, package metadata.
 
-use super::Sizing;
 use crate::build_id;
 use crate::config::{BuildId, CetReport, Config};
 use crate::context::Cx;
 use crate::elf::properties::{self, Forced, Properties};
 use crate::image::Image;
+use crate::model::Inputs;
 use crate::report::Problem;
+use crate::select::Selection;
 
 /// GNU_PROPERTY_X86_FEATURE_1_AND bits.
 const IBT: u32 = 1;
@@ -18,20 +19,20 @@ const GNU_HEADER: u64 = 16;
 const NT_FDO_PACKAGING_METADATA: u32 = 0xcafe_1a7e;
 
 /// Merges `.note.gnu.property` of all live objects.
-pub(super) fn properties(s: &Sizing) -> Properties {
-    let config = s.cx.config;
+pub fn properties(cx: &Cx, inputs: &Inputs, selection: &Selection) -> Properties {
+    let config = cx.config;
     let forced = Forced {
         feature_1: if config.z.ibt { IBT } else { 0 } | if config.z.shstk { SHSTK } else { 0 },
         isa_1_needed: config.z.isa_needed,
     };
-    let mut parsed = Vec::with_capacity(s.selection.objects.len());
-    for id in &s.selection.objects {
-        let object = s.inputs.object(*id);
+    let mut parsed = Vec::with_capacity(selection.objects.len());
+    for id in &selection.objects {
+        let object = inputs.object(*id);
         let own = match object.properties.map(Properties::parse) {
             Some(Ok(properties)) => Some(properties),
             Some(Err(error)) => {
                 let message = format!("{}:(.note.gnu.property): {error}", object.origin);
-                s.cx.problems.push(Problem::error(message).at(id.0, 0));
+                cx.problems.push(Problem::error(message).at(id.0, 0));
                 None
             }
             None => None,
@@ -42,7 +43,7 @@ pub(super) fn properties(s: &Sizing) -> Properties {
             let message = format!("{}: {missing}", object.origin);
             let is_error = config.z.cet_report == CetReport::Error;
             let problem = if is_error { Problem::error(message) } else { Problem::warning(message) };
-            s.cx.problems.push(problem.at(id.0, 0));
+            cx.problems.push(problem.at(id.0, 0));
         }
         parsed.push(own);
     }

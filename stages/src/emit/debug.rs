@@ -8,6 +8,7 @@ use super::Target;
 use crate::arch::target::apply::{Overflow, write};
 use crate::arch::target::rows::{Calculation, Row};
 use crate::arch::target::{self};
+use crate::config::Config;
 use crate::elf::Rela;
 use crate::image::Image;
 use crate::model::Object;
@@ -25,14 +26,14 @@ pub(super) fn copy_section(image: &Image, position: usize, index: u32, out: &mut
     if relocations.is_empty() {
         return;
     }
-    let tombstone = tombstone(image, object.section_name(index as usize));
+    let tombstone = tombstone(image.cx.config, object.section_name(index as usize));
     let site = Site { image, position, object, section: index, tombstone, targets: &image.targets[position] };
     site.relocate(relocations, out);
 }
 
 /// What stands for an address that is not there.
-fn tombstone(image: &Image, name: &[u8]) -> u64 {
-    for (glob, value) in image.cx.config.z.dead_reloc_in_nonalloc.iter().rev() {
+pub(crate) fn tombstone(config: &Config, name: &[u8]) -> u64 {
+    for (glob, value) in config.z.dead_reloc_in_nonalloc.iter().rev() {
         if Glob::new(glob).matches(name) {
             return *value;
         }

@@ -2,7 +2,7 @@
 
 use super::names::{array_order, is_debug_name, output_name, text_order};
 use super::{MappedInput, is_excluded};
-use crate::config::{Config, Strip};
+use crate::config::{Config, OutputKind, Strip};
 use crate::elf::{Ehdr, Rela, Shdr, Sym, c_string, range, slice_of};
 use crate::intern::NameSink;
 use crate::model::{Group, Object, OutputName, Section, SectionKind, SymbolId, VersionedName};
@@ -34,6 +34,7 @@ pub(super) fn parse(config: &Config, input: &MappedInput, names: &mut NameSink) 
         is_lazy: input.is_lazy,
         exclude: is_excluded(config, input),
         sections: Vec::with_capacity(headers.len()),
+        headers,
         shstrtab,
         symbols: &[],
         first_global: 0,
@@ -61,7 +62,7 @@ pub(super) fn parse(config: &Config, input: &MappedInput, names: &mut NameSink) 
             symtab = Some(shdr);
         }
     }
-    attach_relocations(&mut object, headers)?;
+    attach_relocations(config, &mut object, headers)?;
     drop_merge_where_impossible(&mut object);
     reverse_ctors(&mut object);
     if let Some(shdr) = symtab {
@@ -331,7 +332,7 @@ fn debug_name_of_zdebug(name: &'static [u8]) -> &'static [u8] {
 }
 
 /// Points every section at the SHT_RELA section that applies to it.
-fn attach_relocations(object: &mut Object, headers: &[Shdr]) -> Result<(), String> {
+fn attach_relocations(config: &Config, object: &mut Object, headers: &[Shdr]) -> Result<(), String> {
     for (index, shdr) in headers.iter().enumerate() {
         if shdr.sh_type.get(LE) != SHT_RELA {
             continue;
@@ -345,7 +346,8 @@ fn attach_relocations(object: &mut Object, headers: &[Shdr]) -> Result<(), Strin
         if !object.sections[index].contents.len().is_multiple_of(size_of::<Rela>()) {
             return Err(format!("relocation section {index} has a partial entry"));
         }
-        if object.sections[target].kind == SectionKind::Ignored {
+        // Under -r, sections that mean nothing to a link are passed on with their relocations.
+        if object.sections[target].kind == SectionKind::Ignored && config.kind != OutputKind::Relocatable {
             continue;
         }
         if object.sections[target].rela != 0 {

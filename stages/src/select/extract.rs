@@ -6,6 +6,7 @@
 //! fulfil them at run time.
 
 use super::{Class, Provided, Resolution, is_common};
+use crate::config::OutputKind;
 use crate::context::Cx;
 use crate::intern::Symbols;
 use crate::model::{File, FileId, Inputs, Object, SharedObject, SymbolId};
@@ -83,10 +84,14 @@ fn is_root(file: &File) -> bool {
 /// Names that the command line asks for, in a way that brings in archive members.
 fn wanted_by_options(cx: &Cx, symbols: &Symbols, provided: &Provided) -> Vec<SymbolId> {
     let config = cx.config;
-    let entry = config.entry.as_deref().unwrap_or(if config.is_shared() { b"" } else { b"_start" });
+    let entry = config.entry.as_deref().unwrap_or(if config.is_executable() { b"_start" } else { b"" });
     let names = config.undefined.iter().chain(&config.require_defined).map(Vec::as_slice);
+    // Only a final link looks for code that runs by itself.
+    let by_itself: &[&[u8]] =
+        if config.kind == OutputKind::Relocatable { &[] } else { &[&config.init, &config.fini] };
     names
-        .chain([entry, &config.init, &config.fini])
+        .chain([entry])
+        .chain(by_itself.iter().copied())
         .filter_map(|name| symbols.find(name))
         .chain(provided.wanted.iter().copied())
         .collect()
