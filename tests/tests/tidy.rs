@@ -33,6 +33,7 @@ const NAMES_MACHINES: &[&str] = &[
     "open.rs",
     "parse/object.rs",
     "parse/shared.rs",
+    "relocatable/symbols.rs",
     "scan.rs",
     "scan/facts.rs",
     "select.rs",
