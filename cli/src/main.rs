@@ -1,1 +1,105 @@
-fn main() {}
+//! `manifold`, the linker: an `ld` by whatever name it is called.
+//!
+//! One pass, top to bottom: read the command line ([`parse`], [`resolve`]), answer questions such as
+//! `--version`, link (`stages::link`), show what went wrong ([`messages`]). Everything that prints is in
+//! this crate. `manifold -run COMMAND` is the other mode, see [`run`].
+
+mod options;
+mod words;
+mod typed;
+mod parse;
+mod resolve;
+mod help;
+mod messages;
+mod threads;
+mod profile;
+mod signals;
+mod run;
+
+use engine::Tracer;
+use resolve::{Environment, Resolved};
+use stages::config::{Config, Profile};
+use stages::link::{Outcome, link};
+use stages::report::Severity;
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+use typed::{Questions, Typed};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    if let [first, command @ ..] = arguments.as_slice()
+        && (first == "-run" || first == "--run")
+    {
+        return run::run(command);
+    }
+    let typed = parse::parse(&arguments);
+    let questions = typed.questions;
+    if answer(&typed, questions) {
+        return ExitCode::SUCCESS;
+    }
+    let Resolved { config, problems, rules } = resolve::resolve(typed, Environment::of_process());
+    rules.print(&problems);
+    if rules.any_fatal(&problems) {
+        return ExitCode::FAILURE;
+    }
+    signals::clean_up_when_stopped();
+    let outcome = linked(config);
+    print(&outcome.listing);
+    rules.print(&outcome.problems);
+    let failed = !outcome.succeeded || rules.any_fatal(&outcome.problems);
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// Links on as many threads as may be used, and profiles that if asked to.
+fn linked(mut config: Config) -> Outcome {
+    let claim = threads::claim(config.threads);
+    config.threads = Some(claim.threads());
+    let tracer = if config.profile == Profile::Off { Tracer::off() } else { Tracer::on() };
+    let mut outcome = link(&config, &tracer);
+    if config.noinhibit_exec && outcome.succeeded {
+        // The output was wanted in spite of these.
+        outcome.problems.iter_mut().for_each(|problem| problem.severity = Severity::Warning);
+    }
+    if let Err(problem) = profile::save(&config.profile, &tracer.collect()) {
+        outcome.problems.push(problem);
+    }
+    outcome
+}
+
+/// Answers the questions on the command line; true if there is nothing else to do.
+fn answer(typed: &Typed, questions: Questions) -> bool {
+    if questions.help {
+        print(&[help::help().to_string()]);
+        return true;
+    }
+    if questions.version || questions.banner {
+        print(&[help::VERSION.to_string()]);
+    }
+    if questions.emulations {
+        print(&[help::emulations()]);
+    }
+    if questions.sysroot {
+        print(&[typed.config.sysroot.as_ref().map_or(String::new(), |s| s.display().to_string())]);
+    }
+    if questions.output_format {
+        print(&[options::TARGETS[0].to_string()]);
+    }
+    let only = questions.version || questions.sysroot || questions.output_format;
+    let nothing_typed = typed.config.inputs.is_empty() && typed.problems.is_empty();
+    only || (questions.banner && nothing_typed)
+}
+
+/// Prints lines on standard output.
+fn print(lines: &[String]) {
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    for line in lines {
+        let end = if line.ends_with('\n') { "" } else { "\n" };
+        // A reader that has gone away (`ld --help | head`) is no failure of the linker.
+        let _ = write!(out, "{line}{end}");
+    }
+    let _ = out.flush();
+}

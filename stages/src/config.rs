@@ -30,7 +30,8 @@ pub struct Config {
 
     /// Inputs in command-line order, each with the positional options in force where it stood.
     pub inputs: Vec<Input>,
-    /// `-L` in order, `=`/`$SYSROOT` already replaced.
+    /// Directories to search for libraries, in order: `-L`, then the system's own unless `-nostdlib`, with
+    /// `=` and `$SYSROOT` already replaced.
     pub library_paths: Vec<PathBuf>,
     /// `--sysroot`.
     pub sysroot: Option<PathBuf>,
@@ -170,10 +171,16 @@ pub struct Config {
     pub noinhibit_exec: bool,
     /// `--no-demangle` turns this off.
     pub demangle: bool,
-    /// `--warn-execstack`, `--error-execstack`, `--error-rwx-segments`.
+    /// `--no-warn-execstack` turns this off: say so when an input asks for an executable stack.
+    pub warn_execstack: bool,
+    /// `--error-execstack`: an executable stack is an error.
     pub execstack_is_error: bool,
-    /// `--error-rwx-segments`.
+    /// `--no-warn-rwx-segments` turns this off: say so when a segment is writable and executable.
+    pub warn_rwx_segments: bool,
+    /// `--error-rwx-segments`: such a segment is an error.
     pub rwx_is_error: bool,
+    /// `--warn-textrel`: say so when `-z notext` lets text relocations into the output.
+    pub warn_textrel: bool,
     /// The linker's name and version, for `.comment`.
     pub producer: String,
     /// The command line as given, for traces.
@@ -531,8 +538,11 @@ impl Default for Config {
             fatal_warnings: false,
             noinhibit_exec: false,
             demangle: true,
+            warn_execstack: true,
             execstack_is_error: false,
+            warn_rwx_segments: true,
             rwx_is_error: false,
+            warn_textrel: false,
             producer: format!("manifold {}", env!("CARGO_PKG_VERSION")),
             command_line: Vec::new(),
         }

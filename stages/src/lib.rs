@@ -1,10 +1,37 @@
 //! What a linker does, one module a stage, in the order data flows.
+//!
+//! Read [`link`](mod@link) first: the whole link on one page.
 
+pub mod link;
 pub mod config;
 pub mod report;
+pub mod context;
+pub mod model;
 pub mod elf;
+pub mod open;
+pub mod parse;
+pub mod intern;
+pub mod seal;
+pub mod select;
+pub mod inflate;
+pub mod listing;
+pub mod unwind;
+pub mod liveness;
+pub mod merge;
+pub mod scan;
+pub mod tables;
+pub mod dynamic;
+pub mod outputs;
+pub mod chunks;
+pub mod shape;
+pub mod layout;
+pub mod values;
+pub mod image;
+pub mod emit;
+pub mod build_id;
+pub mod commit;
+pub mod depfile;
+pub mod arch;
 pub mod script;
 pub mod demangle;
 pub mod suggest;
-pub mod build_id;
-pub mod depfile;

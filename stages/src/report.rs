@@ -58,6 +58,7 @@ pub struct Failed;
 #[derive(Debug, Default)]
 pub struct Problems {
     list: Mutex<Vec<Problem>>,
+    said: Mutex<Vec<String>>,
     errors: AtomicUsize,
 }
 
@@ -74,9 +75,21 @@ impl Problems {
         self.push(problem);
         Failed
     }
+    /// Records a line that an option asked for on standard output.
+    pub fn say(&self, line: String) {
+        self.said.lock().unwrap_or_else(|e| e.into_inner()).push(line);
+    }
+    /// The lines for standard output, in the order they were recorded.
+    pub fn take_said(&self) -> Vec<String> {
+        std::mem::take(&mut self.said.lock().unwrap_or_else(|e| e.into_inner()))
+    }
     /// How many errors there are so far.
     pub fn errors(&self) -> usize {
         self.errors.load(Ordering::Relaxed)
+    }
+    /// Whether anything has been reported at all.
+    pub fn has_any(&self) -> bool {
+        !self.list.lock().unwrap_or_else(|e| e.into_inner()).is_empty()
     }
     /// `Err` if there has been an error: milestones call this before they promise anything.
     pub fn checkpoint(&self) -> Result<(), Failed> {

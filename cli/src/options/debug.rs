@@ -1,0 +1,51 @@
+//! Symbol tables and debug information in the output: what is kept, left out or packed.
+
+use super::values::choice;
+use super::{Area, Opt, Takes, UNSUPPORTED, flag, harmless, rejected, value};
+use stages::config::{DebugCompression, Discard, Strip};
+
+pub const AREA: Area = Area { title: "Symbol table and debug information", options: OPTIONS };
+
+const OPTIONS: &[Opt] = &[
+    flag(&["s", "strip-all"], "Leave out the symbol table and debug information", |t| {
+        t.config.strip = Strip::All;
+    }),
+    flag(&["S", "strip-debug"], "Leave out debug information", |t| t.config.strip = Strip::Debug),
+    flag(&["x", "discard-all"], "Leave out local symbols", |t| t.config.discard = Discard::All),
+    flag(&["X", "discard-locals"], "Leave out temporary local symbols", |t| {
+        t.config.discard = Discard::Temporaries;
+    }),
+    flag(&["discard-none"], "Keep all local symbols", |t| t.config.discard = Discard::None),
+    value(
+        &["compress-debug-sections"],
+        "none|zlib|zlib-gabi|zlib-gnu|zstd",
+        "Compress debug sections",
+        |t, v| {
+            let formats =
+                [("none", true), ("zlib", false), ("zlib-gabi", false), ("zlib-gnu", false), ("zstd", false)];
+            if !choice(v, &formats)? {
+                return Err(UNSUPPORTED.to_string());
+            }
+            t.config.compress_debug = DebugCompression::None;
+            Ok(())
+        },
+    ),
+    rejected(&["compress-sections"], Takes::Value("GLOB=FORMAT"), "compression of sections by name"),
+    rejected(&["gdb-index"], Takes::Switch, "an index of debug information for gdb"),
+    rejected(&["debug-names"], Takes::Switch, "one .debug_names of those of all inputs"),
+    rejected(&["separate-debug-file"], Takes::Maybe("FILE"), "debug information in a file of its own"),
+    harmless(&["no-separate-debug-file"], Takes::Nothing, "it is the default"),
+    rejected(&["only-keep-debug"], Takes::Nothing, "output of debug information alone"),
+    rejected(&["strip-debug-gdb"], Takes::Nothing, "leaving out what gdb does not read"),
+    rejected(&["strip-debug-non-line"], Takes::Nothing, "leaving out all debug information but lines"),
+    harmless(
+        &["strip-lto-sections"],
+        Takes::Switch,
+        "intermediate code in fat objects never reaches the output",
+    ),
+    harmless(&["strip-discarded"], Takes::Switch, "a symbol without its section has no value to keep"),
+    harmless(&["g"], Takes::Nothing, "debug information is kept unless -S or -s is given"),
+    harmless(&["discard-sframe"], Takes::Nothing, ".sframe is extra unwind information nobody must read"),
+    harmless(&["ctf-variables"], Takes::Switch, "CTF type information is not merged"),
+    harmless(&["ctf-share-types"], Takes::Value("METHOD"), "CTF type information is not merged"),
+];

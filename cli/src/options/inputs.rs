@@ -1,0 +1,141 @@
+//! Input files, libraries and how they are searched and taken in.
+
+use super::values::{choice, path};
+use super::{Area, Opt, Takes, UNSUPPORTED, flag, harmless, rejected, switch, value};
+use crate::typed::Typed;
+use stages::config::InputName;
+use std::path::Path;
+
+/// The emulations (`-m`) there are.
+pub const EMULATIONS: &[&str] = &["elf_x86_64"];
+
+/// The object formats (BFD names) there are.
+pub const TARGETS: &[&str] = &["elf64-x86-64"];
+
+pub const AREA: Area = Area { title: "Inputs and library search", options: OPTIONS };
+
+const OPTIONS: &[Opt] = &[
+    value(&["l", "library"], "NAME", "Search for libNAME.so or libNAME.a; with :FILE, for FILE", |t, v| {
+        t.input(InputName::Library(v.to_vec()));
+        Ok(())
+    }),
+    value(&["L", "library-path"], "DIR", "Search DIR for libraries; a leading = is the sysroot", |t, v| {
+        t.library_paths.push(v.to_vec());
+        Ok(())
+    }),
+    value(&["Y"], "DIRS", "Search these directories instead of the system's own", |t, v| {
+        let dirs = v.strip_prefix(b"P,").unwrap_or(v);
+        t.default_paths = Some(dirs.split(|&b| b == b':').map(<[u8]>::to_vec).collect());
+        Ok(())
+    }),
+    flag(&["nostdlib"], "Search only the directories given on the command line", |t| {
+        t.config.nostdlib = true
+    }),
+    value(&["sysroot"], "DIR", "Take DIR for the root of the target's file system", |t, v| {
+        t.config.sysroot = (!v.is_empty()).then(|| path(v));
+        Ok(())
+    }),
+    switch(&["as-needed"], "Record following shared libraries only if something uses them", |t, on| {
+        t.here.as_needed = on;
+    }),
+    switch(&["whole-archive"], "Take in every member of the archives that follow", |t, on| {
+        t.here.whole_archive = on;
+    }),
+    flag(&["static"], "Link no shared libraries: search for archives from here on", |t| {
+        t.config.is_static = true;
+        t.here.prefer_static = true;
+    }),
+    flag(&["Bstatic", "dn", "non_shared"], "Search only for archives from here on", |t| {
+        t.here.prefer_static = true;
+    }),
+    flag(&["Bdynamic", "dy", "call_shared"], "Search for shared libraries first (default)", |t| {
+        t.here.prefer_static = false;
+    }),
+    value(&["a"], "archive|shared|default", "Old spelling of -Bstatic and -Bdynamic", |t, v| {
+        t.here.prefer_static = choice(v, &[("archive", true), ("shared", false), ("default", false)])?;
+        Ok(())
+    }),
+    flag(&["push-state"], "Save --as-needed, --whole-archive and -Bstatic", |t| t.saved.push(t.here)),
+    flag(&["pop-state"], "Bring back what --push-state saved last", pop_state),
+    flag(&["(", "start-group"], "Begin a group of archives (their order never matters)", start_group),
+    flag(&[")", "end-group"], "End a group of archives", end_group),
+    flag(&["start-lib"], "Treat the objects that follow as members of an archive", start_lib),
+    flag(&["end-lib"], "End the effect of --start-lib", end_lib),
+    value(&["b", "format"], "elf64-x86-64|elf|default|binary", "Format of the inputs that follow", |_, v| {
+        let formats = [("elf64-x86-64", true), ("elf", true), ("default", true), ("binary", false)];
+        if choice(v, &formats)? { Ok(()) } else { Err(UNSUPPORTED.to_string()) }
+    }),
+    value(&["R"], "DIR", "Same as -rpath for a directory", |t, v| {
+        if Path::new(&path(v)).is_dir() {
+            super::dynamic::add_rpath(t, v)
+        } else {
+            Err(UNSUPPORTED.to_string())
+        }
+    }),
+    value(&["m"], "EMULATION", "Kind of machine to link for", |t, v| {
+        let name = super::values::text(v);
+        if !EMULATIONS.contains(&name.as_str()) {
+            return Err(format!("no such emulation; there is {}", EMULATIONS.join(", ")));
+        }
+        t.config.emulation = Some(name);
+        Ok(())
+    }),
+    rejected(&["just-symbols"], Takes::Value("FILE"), "take only the symbols of a file"),
+    rejected(&["T", "script"], Takes::Value("FILE"), "linker scripts that replace the default layout"),
+    rejected(&["dT", "default-script"], Takes::Value("FILE"), "a default linker script"),
+    rejected(&["c", "mri-script"], Takes::Value("FILE"), "MRI scripts"),
+    rejected(&["remap-inputs"], Takes::Value("GLOB=FILE"), "other files in place of inputs"),
+    rejected(&["remap-inputs-file"], Takes::Value("FILE"), "other files in place of inputs"),
+    rejected(
+        &["copy-dt-needed-entries", "add-needed"],
+        Takes::Switch,
+        "record the libraries that libraries need; name them on the command line",
+    ),
+    rejected(&["dependent-libraries"], Takes::Switch, "libraries named inside objects (.deplibs)"),
+    rejected(&["EB"], Takes::Nothing, "big-endian output"),
+    harmless(&["EL"], Takes::Nothing, "x86-64 is little-endian"),
+    harmless(&["A", "architecture"], Takes::Value("ARCH"), "the emulation says it all"),
+    harmless(
+        &["accept-unknown-input-arch"],
+        Takes::Switch,
+        "an input for another machine is an error either way",
+    ),
+    harmless(&["warn-mismatch"], Takes::Switch, "an input for another machine is an error either way"),
+    harmless(
+        &["warn-search-mismatch"],
+        Takes::Switch,
+        "a library for another machine is passed over in silence, as ld does it for multilib",
+    ),
+];
+
+fn pop_state(t: &mut Typed) {
+    match t.saved.pop() {
+        // What is not positional for --push-state stays as it is.
+        Some(saved) => t.here = stages::config::Modifiers { start_lib: t.here.start_lib, ..saved },
+        None => t.error("--pop-state without --push-state"),
+    }
+}
+
+fn start_group(t: &mut Typed) {
+    if std::mem::replace(&mut t.in_group, true) {
+        t.error("--start-group inside --start-group");
+    }
+}
+
+fn end_group(t: &mut Typed) {
+    if !std::mem::replace(&mut t.in_group, false) {
+        t.error("--end-group without --start-group");
+    }
+}
+
+fn start_lib(t: &mut Typed) {
+    if std::mem::replace(&mut t.here.start_lib, true) {
+        t.error("--start-lib inside --start-lib");
+    }
+}
+
+fn end_lib(t: &mut Typed) {
+    if !std::mem::replace(&mut t.here.start_lib, false) {
+        t.error("--end-lib without --start-lib");
+    }
+}

@@ -1,0 +1,171 @@
+//! The `-z` keywords.
+//!
+//! A name is what follows `-z`; the `no` form of a switch has no dash (`-z norelro`). A keyword nobody knows
+//! is warned about and ignored, as GNU ld does it.
+
+use super::values::{choice, number, page_size, pair};
+use super::{Answer, Opt, Takes, UNSUPPORTED, flag, harmless, rejected, switch, value};
+use crate::typed::Typed;
+use stages::config::{CetReport, SeparateCode, UnresolvedPolicy, Visibility};
+
+pub const KEYWORDS: &[Opt] = &[
+    flag(&["now"], "Resolve all symbols when the output is loaded", |t| t.config.z.now = true),
+    flag(&["lazy"], "Resolve functions when they are first called (default)", |t| t.config.z.now = false),
+    switch(&["relro"], "Make data read-only after relocation (default)", |t, on| t.config.z.relro = on),
+    switch(&["text"], "Relocations in read-only segments are errors (default)", |t, on| t.config.z.text = on),
+    flag(&["textoff"], "Same as notext", |t| t.config.z.text = false),
+    switch(&["execstack"], "Make the stack executable", |t, on| t.config.z.execstack = on),
+    rejected(&["execstack-if-needed"], Takes::Nothing, "an executable stack if an input asks for one"),
+    switch(&["gnustack"], "Write a PT_GNU_STACK header (default)", |t, on| t.config.z.no_gnu_stack = !on),
+    value(&["stack-size"], "N", "Ask for a stack of N bytes", |t, v| {
+        t.config.z.stack_size = number(v)?;
+        Ok(())
+    }),
+    value(&["max-page-size"], "N", "Largest page size the output must work with", |t, v| {
+        t.config.z.max_page_size = Some(page_size(v)?);
+        Ok(())
+    }),
+    value(&["common-page-size"], "N", "Page size to lay the output out for", |t, v| {
+        t.config.z.common_page_size = Some(page_size(v)?);
+        Ok(())
+    }),
+    flag(&["separate-code"], "Keep code on pages of its own (default)", |t| {
+        t.config.z.separate = SeparateCode::Code;
+    }),
+    flag(&["separate-loadable-segments"], "Keep every segment on pages of its own", |t| {
+        t.config.z.separate = SeparateCode::Loadable;
+    }),
+    flag(&["noseparate-code"], "Let code share pages with read-only data", |t| {
+        t.config.z.separate = SeparateCode::No;
+    }),
+    flag(&["defs"], "Report undefined symbols of a shared library too", |t| {
+        t.unresolved = Some(UnresolvedPolicy::Error);
+        t.config.z.undefs = false;
+    }),
+    flag(&["undefs"], "Ignore undefined symbols", |t| {
+        t.unresolved = Some(UnresolvedPolicy::Ignore);
+        t.config.z.undefs = true;
+    }),
+    flag(&["nodefs"], "Undo -z defs", |t| {
+        t.unresolved = None;
+        t.config.z.undefs = false;
+    }),
+    switch(&["muldefs"], "Take the first of several definitions", |t, on| {
+        t.config.allow_multiple_definition = on;
+    }),
+    switch(&["copyreloc"], "Copy data of shared libraries into a program (default)", |t, on| {
+        t.config.z.no_copy_reloc = !on;
+    }),
+    switch(&["dynamic-undefined-weak"], "Leave undefined weak symbols to the dynamic linker", |t, on| {
+        t.config.z.dynamic_undefined_weak = on;
+    }),
+    switch(&["combreloc"], "Sort dynamic relocations (default)", |t, on| t.config.z.combreloc = on),
+    switch(&["pack-relative-relocs"], "Pack relative relocations", |t, on| t.config.relr = on),
+    flag(&["nodelete"], "Keep the library loaded once it is loaded", |t| t.config.z.nodelete = true),
+    flag(&["nodlopen"], "Forbid dlopen to load the library", |t| t.config.z.nodlopen = true),
+    flag(&["nodump"], "Forbid dldump to dump the library", |t| t.config.z.nodump = true),
+    flag(&["nodefaultlib"], "Search no default directories at run time", |t| t.config.z.nodefaultlib = true),
+    flag(&["initfirst"], "Initialise the library before all others", |t| t.config.z.initfirst = true),
+    flag(&["interpose"], "Look the library's symbols up before those of others", |t| {
+        t.config.z.interpose = true;
+    }),
+    flag(&["origin"], "$ORIGIN is used", |t| t.config.z.origin = true),
+    flag(&["global"], "Make symbols visible to libraries loaded later", |t| t.config.z.global = true),
+    flag(&["loadfltr"], "Load the libraries a filter names at once", |t| t.config.z.loadfltr = true),
+    rejected(&["globalaudit"], Takes::Nothing, "auditing of all libraries"),
+    rejected(&["unique"], Takes::Switch, "libraries loaded at most once"),
+    flag(&["ibt", "force-ibt"], "Mark the output for indirect branch tracking", |t| t.config.z.ibt = true),
+    flag(&["ibtplt"], "Write a PLT for indirect branch tracking", |t| t.config.z.ibtplt = true),
+    flag(&["shstk"], "Mark the output for shadow stacks", |t| t.config.z.shstk = true),
+    value(&["cet-report"], "none|warning|error", "Report inputs without IBT or SHSTK", |t, v| {
+        t.config.z.cet_report = choice(
+            v,
+            &[("none", CetReport::None), ("warning", CetReport::Warning), ("error", CetReport::Error)],
+        )?;
+        Ok(())
+    }),
+    flag(&["x86-64-baseline"], "Record that baseline x86-64 is needed", |t| t.config.z.isa_needed |= 1),
+    flag(&["x86-64-v2"], "Record that x86-64-v2 is needed", |t| t.config.z.isa_needed |= 1 << 1),
+    flag(&["x86-64-v3"], "Record that x86-64-v3 is needed", |t| t.config.z.isa_needed |= 1 << 2),
+    flag(&["x86-64-v4"], "Record that x86-64-v4 is needed", |t| t.config.z.isa_needed |= 1 << 3),
+    switch(&["keep-text-section-prefix"], "Keep .text.hot, .text.unlikely and others apart", |t, on| {
+        t.config.z.keep_text_section_prefix = on;
+    }),
+    rejected(&["keep-data-section-prefix"], Takes::Switch, ".data.hot and others kept apart"),
+    switch(&["start-stop-gc"], "References to __start_ and __stop_ keep no sections", |t, on| {
+        t.config.start_stop_gc = on;
+    }),
+    value(
+        &["start-stop-visibility"],
+        "default|protected|hidden|internal",
+        "Visibility of __start_ and __stop_ symbols",
+        |t, v| {
+            let visibilities = [
+                ("default", Visibility::Default),
+                ("protected", Visibility::Protected),
+                ("hidden", Visibility::Hidden),
+                ("internal", Visibility::Internal),
+            ];
+            t.config.start_stop_visibility = choice(v, &visibilities)?;
+            Ok(())
+        },
+    ),
+    flag(&["rodynamic"], "Make the dynamic section read-only", |t| t.config.z.rodynamic = true),
+    switch(&["sectionheader"], "Write section headers (default)", |t, on| {
+        t.config.z.no_section_header = !on;
+    }),
+    value(&["dead-reloc-in-nonalloc"], "GLOB=N", "Value for references to sections left out", dead_reloc),
+    rejected(&["unique-symbol"], Takes::Switch, "local symbols with distinct names"),
+    rejected(&["indirect-extern-access"], Takes::Switch, "indirect access to external symbols"),
+    rejected(&["mark-plt"], Takes::Switch, "dynamic tags about the PLT"),
+    rejected(&["memory-seal"], Takes::Switch, "sealed memory"),
+    rejected(&["report-relative-reloc"], Takes::Nothing, "a list of relative relocations"),
+    rejected(&["rewrite-endbr"], Takes::Switch, "ENDBR instructions replaced where they are not needed"),
+    rejected(&["lrodata-after-bss"], Takes::Switch, "large read-only data behind .bss"),
+    rejected(&["common"], Takes::Switch, "STT_COMMON symbols"),
+    rejected(&["rel"], Takes::Nothing, "dynamic relocations without addends"),
+    rejected(&["retpolineplt"], Takes::Nothing, "a PLT against branch target injection"),
+    rejected(&["hazardplt"], Takes::Nothing, "a PLT with hazard barriers"),
+    rejected(&["ifunc-noplt"], Takes::Nothing, "calls of indirect functions without a PLT"),
+    rejected(&["wxneeded"], Takes::Nothing, "the headers of OpenBSD"),
+    rejected(&["nobtcfi"], Takes::Nothing, "the headers of OpenBSD"),
+    rejected(&["lam-u48"], Takes::Nothing, "marks for linear address masking"),
+    rejected(&["lam-u57"], Takes::Nothing, "marks for linear address masking"),
+    value(
+        &["lam-report", "lam-u48-report", "lam-u57-report"],
+        "none|warning|error",
+        "Report inputs without marks for linear address masking",
+        |_, v| built_only(v, &[("none", true), ("warning", false), ("error", false)]),
+    ),
+    value(
+        &["isa-level-report"],
+        "none|all|needed|used",
+        "Report the architecture levels inputs need",
+        |_, v| built_only(v, &[("none", true), ("all", false), ("needed", false), ("used", false)]),
+    ),
+    harmless(&["rela"], Takes::Nothing, "it is the form of x86-64"),
+    harmless(&["noextern-protected-data"], Takes::Nothing, "protected data is never taken from outside"),
+    harmless(&["noreloc-overflow"], Takes::Nothing, "a value that does not fit its place stays an error"),
+    harmless(&["call-nop"], Takes::Value("PADDING"), "every padding of a shortened call does nothing"),
+    harmless(&["bndplt"], Takes::Nothing, "no processor or system supports MPX any more"),
+    harmless(&["force-bti"], Takes::Nothing, OTHER_MACHINE),
+    harmless(&["pac-plt"], Takes::Nothing, OTHER_MACHINE),
+    harmless(&["bti-report"], Takes::Value("none|warning|error"), OTHER_MACHINE),
+    harmless(&["gcs"], Takes::Value("implicit|always|never"), OTHER_MACHINE),
+    harmless(&["gcs-report"], Takes::Value("none|warning|error"), OTHER_MACHINE),
+    harmless(&["gcs-report-dynamic"], Takes::Value("none|warning|error"), OTHER_MACHINE),
+    harmless(&["pauth-report"], Takes::Value("none|warning|error"), OTHER_MACHINE),
+];
+
+const OTHER_MACHINE: &str = "it is about another architecture than x86-64";
+
+/// For keywords of which only the default is built: the choices marked true.
+fn built_only(value: &[u8], choices: &[(&str, bool)]) -> Answer {
+    if choice(value, choices)? { Ok(()) } else { Err(UNSUPPORTED.to_string()) }
+}
+
+fn dead_reloc(t: &mut Typed, v: &[u8]) -> Answer {
+    let (glob, value) = pair(v, "GLOB=N")?;
+    t.config.z.dead_reloc_in_nonalloc.push((glob.to_vec(), number(value)?));
+    Ok(())
+}

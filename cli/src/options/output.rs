@@ -1,0 +1,136 @@
+//! The kind of file to write, where it goes, its addresses and its notes.
+
+use super::values::{address, choice, hex_bytes, number, pair, path, percent_decoded};
+use super::{Answer, Area, Opt, Takes, UNSUPPORTED, flag, harmless, maybe, rejected, switch, value};
+use crate::typed::Typed;
+use stages::config::{BuildId, OutputKind};
+
+pub const AREA: Area = Area { title: "Output", options: OPTIONS };
+
+const OPTIONS: &[Opt] = &[
+    value(&["o", "output"], "FILE", "Write to FILE (default a.out)", |t, v| {
+        if v.is_empty() {
+            return Err("empty file name".to_string());
+        }
+        t.config.output = path(v);
+        Ok(())
+    }),
+    flag(&["shared", "Bshareable"], "Make a shared library", |t| t.config.kind = OutputKind::SharedObject),
+    flag(&["pie", "pic-executable"], "Make a position independent program", |t| {
+        t.config.kind = OutputKind::PositionIndependentExecutable;
+    }),
+    flag(&["no-pie", "nopie", "no-pic-executable"], "Make a position dependent program (default)", |t| {
+        t.config.kind = OutputKind::Executable;
+    }),
+    rejected(&["r", "i", "relocatable"], Takes::Nothing, "relocatable output"),
+    rejected(&["Ur"], Takes::Nothing, "relocatable output"),
+    rejected(&["q", "emit-relocs"], Takes::Nothing, "relocations kept in the output"),
+    rejected(&["N", "omagic"], Takes::Nothing, "writable text, segments off page borders"),
+    rejected(&["n", "nmagic"], Takes::Nothing, "segments off page borders"),
+    harmless(&["no-omagic"], Takes::Nothing, "it is the default"),
+    harmless(&["no-nmagic"], Takes::Nothing, "it is the default"),
+    value(&["oformat"], "elf64-x86-64|elf|binary", "Format of the output", |_, v| {
+        let formats = [("elf64-x86-64", true), ("elf", true), ("binary", false)];
+        if choice(v, &formats)? { Ok(()) } else { Err(UNSUPPORTED.to_string()) }
+    }),
+    value(&["z"], "KEYWORD", "Further settings by keyword, listed below", |_, _| Ok(())),
+    maybe(&["build-id"], "none|fast|md5|sha1|sha256|uuid|0xHEX", "Write a build-id note", build_id),
+    flag(&["no-build-id"], "Write no build-id note", |t| t.config.build_id = BuildId::None),
+    maybe(
+        &["package-metadata", "encoded-package-metadata"],
+        "JSON",
+        "Write JSON to .note.package",
+        |t, v| {
+            t.config.package_metadata =
+                Some(percent_decoded(v.unwrap_or(b""))?).filter(|json| !json.is_empty());
+            Ok(())
+        },
+    ),
+    switch(&["eh-frame-hdr"], "Write .eh_frame_hdr, the index of unwind tables", |t, on| {
+        t.config.eh_frame_hdr = on;
+    }),
+    switch(&["rosegment"], "Give read-only data a segment apart from code (default)", |t, on| {
+        t.config.rosegment = on;
+    }),
+    value(&["image-base"], "ADDRESS", "Place the output at ADDRESS", |t, v| {
+        t.config.image_base = Some(number(v)?);
+        Ok(())
+    }),
+    value(&["Ttext-segment"], "HEX", "Place the first segment at HEX", |t, v| {
+        t.config.image_base = Some(address(v)?);
+        Ok(())
+    }),
+    value(&["Ttext"], "HEX", "Place .text at HEX", |t, v| section_start(t, b".text", v)),
+    value(&["Tdata"], "HEX", "Place .data at HEX", |t, v| section_start(t, b".data", v)),
+    value(&["Tbss"], "HEX", "Place .bss at HEX", |t, v| section_start(t, b".bss", v)),
+    value(&["section-start"], "SECTION=HEX", "Place SECTION at HEX", |t, v| {
+        let (name, start) = pair(v, "SECTION=ADDRESS")?;
+        section_start(t, name, start)
+    }),
+    rejected(&["Trodata-segment"], Takes::Value("HEX"), "an address for the read-only segment"),
+    rejected(&["Tldata-segment"], Takes::Value("HEX"), "an address for the large data segment"),
+    rejected(&["physical-image-base"], Takes::Value("ADDRESS"), "load addresses apart from run addresses"),
+    value(&["dependency-file"], "FILE", "Write the inputs to FILE as a Makefile rule", |t, v| {
+        t.config.dependency_file = Some(path(v));
+        Ok(())
+    }),
+    rejected(&["Map"], Takes::Value("FILE"), "a link map"),
+    rejected(&["M", "print-map"], Takes::Nothing, "a link map"),
+    rejected(&["cref"], Takes::Nothing, "a cross reference table"),
+    rejected(&["reproduce"], Takes::Value("FILE"), "an archive of everything that went into the link"),
+    rejected(&["repro"], Takes::Nothing, "an archive of everything that went into the link"),
+    rejected(&["print-memory-usage"], Takes::Nothing, "a table of memory regions"),
+    rejected(&["execute-only"], Takes::Switch, "code that cannot be read"),
+    rejected(&["out-implib"], Takes::Value("FILE"), "import libraries"),
+    rejected(&["in-implib"], Takes::Value("FILE"), "import libraries"),
+    rejected(&["cmse-implib"], Takes::Nothing, "import libraries"),
+    harmless(&["print-map-discarded"], Takes::Switch, "it only changes the link map"),
+    harmless(
+        &["enable-linker-version"],
+        Takes::Nothing,
+        ".comment always names the linker; it is not loaded and nothing reads it at run time",
+    ),
+    harmless(
+        &["disable-linker-version"],
+        Takes::Nothing,
+        ".comment is not loaded and nothing reads it at run time",
+    ),
+    harmless(
+        &["spare-program-headers"],
+        Takes::Value("N"),
+        "room for tools that edit the output; nothing depends on it at run time",
+    ),
+    harmless(&["force-exe-suffix"], Takes::Nothing, "programs have no suffix on Linux"),
+    harmless(&["check-sections"], Takes::Switch, "sections never overlap in the default layout"),
+];
+
+fn section_start(t: &mut Typed, name: &[u8], start: &[u8]) -> Answer {
+    let start = address(start)?;
+    t.config.section_starts.retain(|(other, _)| other != name);
+    t.config.section_starts.push((name.to_vec(), start));
+    Ok(())
+}
+
+fn build_id(t: &mut Typed, style: Option<&[u8]>) -> Answer {
+    t.config.build_id = match style {
+        None => BuildId::Fast,
+        Some(style) => match style.strip_prefix(b"0x").or_else(|| style.strip_prefix(b"0X")) {
+            Some(digits) => BuildId::Bytes(hex_bytes(digits)?),
+            None => choice(
+                style,
+                &[
+                    ("none", BuildId::None),
+                    ("fast", BuildId::Fast),
+                    ("md5", BuildId::Md5),
+                    ("sha1", BuildId::Sha1),
+                    ("sha256", BuildId::Sha256),
+                    ("uuid", BuildId::Uuid),
+                    ("tree", BuildId::Fast),
+                    ("xx", BuildId::Fast),
+                ],
+            )
+            .map_err(|words| format!("{words}, or 0x and hexadecimal digits"))?,
+        },
+    };
+    Ok(())
+}

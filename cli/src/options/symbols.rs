@@ -1,0 +1,166 @@
+//! Symbols: entry point, definitions, exports, versions and what to do about undefined ones.
+
+use super::values::{choice, list, pair, path};
+use super::{Answer, Area, Opt, Takes, flag, harmless, rejected, switch, value};
+use crate::typed::Typed;
+use stages::config::{Bsymbolic, ExcludeLibs, UnresolvedPolicy};
+use stages::script::parse_expr;
+
+pub const AREA: Area = Area { title: "Symbols", options: OPTIONS };
+
+const OPTIONS: &[Opt] = &[
+    value(&["e", "entry"], "SYMBOL", "Start the program at SYMBOL, or at an address", |t, v| {
+        t.config.entry = Some(v.to_vec());
+        Ok(())
+    }),
+    value(&["init"], "SYMBOL", "Call SYMBOL when the output is loaded (default _init)", |t, v| {
+        t.config.init = v.to_vec();
+        Ok(())
+    }),
+    value(&["fini"], "SYMBOL", "Call SYMBOL when the output is unloaded (default _fini)", |t, v| {
+        t.config.fini = v.to_vec();
+        Ok(())
+    }),
+    value(&["u", "undefined"], "SYMBOL", "Begin with an undefined reference to SYMBOL", |t, v| {
+        t.config.undefined.push(v.to_vec());
+        Ok(())
+    }),
+    value(&["require-defined"], "SYMBOL", "Like -u; an error if SYMBOL stays undefined", |t, v| {
+        t.config.require_defined.push(v.to_vec());
+        Ok(())
+    }),
+    rejected(&["undefined-glob"], Takes::Value("GLOB"), "undefined references by pattern"),
+    value(&["defsym"], "SYMBOL=EXPR", "Define SYMBOL as the value of an expression", defsym),
+    value(&["wrap"], "SYMBOL", "Send references to SYMBOL to __wrap_SYMBOL", |t, v| {
+        t.config.wraps.push(v.to_vec());
+        Ok(())
+    }),
+    switch(&["export-dynamic"], "Export all global symbols of a program", |t, on| {
+        t.config.export_dynamic = on
+    }),
+    flag(&["E"], "Same as --export-dynamic", |t| t.config.export_dynamic = true),
+    value(&["export-dynamic-symbol"], "GLOB", "Export symbols that match GLOB", |t, v| {
+        t.config.export_dynamic_symbols.add_glob(v);
+        Ok(())
+    }),
+    value(&["export-dynamic-symbol-list"], "FILE", "Export symbols that match a pattern in FILE", |t, v| {
+        t.config.export_dynamic_symbol_lists.push(path(v));
+        Ok(())
+    }),
+    value(&["dynamic-list"], "FILE", "Export the symbols that FILE lists", |t, v| {
+        t.config.dynamic_lists.push(path(v));
+        Ok(())
+    }),
+    rejected(&["dynamic-list-data"], Takes::Nothing, "export of all data symbols"),
+    rejected(&["dynamic-list-cpp-new"], Takes::Nothing, "export of C++ operators new and delete"),
+    rejected(&["dynamic-list-cpp-typeinfo"], Takes::Nothing, "export of C++ type information"),
+    value(&["version-script"], "FILE", "Read symbol versions and visibility from FILE", |t, v| {
+        t.config.version_scripts.push(path(v));
+        Ok(())
+    }),
+    rejected(&["version-exports-section"], Takes::Value("SYMBOL"), "exports listed in a section"),
+    switch(&["undefined-version"], "Let a version script name absent symbols (default)", |t, on| {
+        t.config.no_undefined_version = !on;
+    }),
+    flag(&["default-symver"], "Version exported symbols by the soname", |t| t.config.default_symver = true),
+    rejected(&["default-imported-symver"], Takes::Nothing, "versions for imported symbols by soname"),
+    value(&["exclude-libs"], "LIB,LIB,..", "Hide the symbols of these archives, or of ALL", |t, v| {
+        exclude_libs(t, v);
+        Ok(())
+    }),
+    value(&["retain-symbols-file"], "FILE", "Keep only the symbols listed in FILE", |t, v| {
+        t.config.retain_symbols_file = Some(path(v));
+        Ok(())
+    }),
+    flag(&["Bsymbolic"], "Bind references within a shared library to itself", |t| {
+        t.config.bsymbolic = Bsymbolic::All;
+    }),
+    flag(&["Bsymbolic-functions"], "The same for functions only", |t| {
+        t.config.bsymbolic = Bsymbolic::Functions
+    }),
+    flag(&["Bsymbolic-non-weak"], "The same for symbols that are not weak", |t| {
+        t.config.bsymbolic = Bsymbolic::NonWeak;
+    }),
+    flag(&["Bsymbolic-non-weak-functions"], "The same for functions that are not weak", |t| {
+        t.config.bsymbolic = Bsymbolic::NonWeakFunctions;
+    }),
+    flag(&["Bno-symbolic"], "Undo -Bsymbolic and its relatives", |t| t.config.bsymbolic = Bsymbolic::None),
+    rejected(&["Bgroup"], Takes::Nothing, "lookup within a group of libraries"),
+    flag(&["no-undefined"], "Report undefined symbols of a shared library too", |t| {
+        t.unresolved = Some(UnresolvedPolicy::Error);
+    }),
+    value(
+        &["unresolved-symbols"],
+        "report-all|ignore-all|ignore-in-object-files|ignore-in-shared-libs",
+        "What to do about undefined symbols",
+        unresolved_symbols,
+    ),
+    flag(&["warn-unresolved-symbols"], "Only warn about undefined symbols", |t| t.warn_unresolved = true),
+    flag(&["error-unresolved-symbols"], "Undefined symbols are errors (default)", |t| {
+        t.warn_unresolved = false;
+    }),
+    rejected(&["ignore-unresolved-symbol"], Takes::Value("SYMBOL"), "silence about one undefined symbol"),
+    switch(&["allow-shlib-undefined"], "Let shared libraries have undefined symbols", |t, on| {
+        t.config.allow_shlib_undefined = Some(on);
+    }),
+    switch(&["allow-multiple-definition"], "Take the first of several definitions", |t, on| {
+        t.config.allow_multiple_definition = on;
+    }),
+    switch(&["warn-common"], "Warn when a common symbol meets another definition", |t, on| {
+        t.config.warn_common = on;
+    }),
+    switch(&["warn-backrefs"], "Warn where the order of archives would matter to other linkers", |t, on| {
+        t.config.warn_backrefs = on;
+    }),
+    rejected(&["warn-backrefs-exclude"], Takes::Value("GLOB"), "exceptions from --warn-backrefs"),
+    value(&["y", "trace-symbol"], "SYMBOL", "Print which files define and use SYMBOL", |t, v| {
+        t.config.trace_symbols.push(v.to_vec());
+        Ok(())
+    }),
+    harmless(&["gnu-unique"], Takes::Nothing, "it is the default"),
+    rejected(&["no-gnu-unique"], Takes::Nothing, "STB_GNU_UNIQUE symbols as plain ones"),
+    harmless(&["fortran-common"], Takes::Nothing, "it is the default"),
+    rejected(&["no-fortran-common"], Takes::Nothing, "common symbols that win over archive members"),
+    rejected(&["no-define-common"], Takes::Nothing, "common symbols left to the dynamic linker"),
+    rejected(&["disable-multiple-abs-defs"], Takes::Nothing, "rules for --just-symbols"),
+    rejected(&["task-link"], Takes::Value("SYMBOL"), "task level linking"),
+    harmless(&["d", "dc", "dp"], Takes::Nothing, "common symbols are always allocated in a final link"),
+    rejected(&["detect-odr-violations"], Takes::Switch, "a check of the one definition rule"),
+];
+
+fn defsym(t: &mut Typed, v: &[u8]) -> Answer {
+    let (name, expression) = pair(v, "SYMBOL=EXPRESSION")?;
+    let expression = parse_expr(expression).map_err(|wrong| wrong.to_string())?;
+    t.config.defsyms.push((name.to_vec(), expression));
+    Ok(())
+}
+
+fn exclude_libs(t: &mut Typed, v: &[u8]) {
+    let mut named = match std::mem::replace(&mut t.config.exclude_libs, ExcludeLibs::None) {
+        ExcludeLibs::All => {
+            t.config.exclude_libs = ExcludeLibs::All;
+            return;
+        }
+        ExcludeLibs::Named(named) => named,
+        ExcludeLibs::None => Vec::new(),
+    };
+    named.extend(list(v).map(<[u8]>::to_vec));
+    t.config.exclude_libs =
+        if named.iter().any(|n| n == b"ALL") { ExcludeLibs::All } else { ExcludeLibs::Named(named) };
+}
+
+fn unresolved_symbols(t: &mut Typed, v: &[u8]) -> Answer {
+    use UnresolvedPolicy::{Error, Ignore};
+    let (in_objects, allow_in_shared) = choice(
+        v,
+        &[
+            ("report-all", (Error, false)),
+            ("ignore-all", (Ignore, true)),
+            ("ignore-in-object-files", (Ignore, false)),
+            ("ignore-in-shared-libs", (Error, true)),
+        ],
+    )?;
+    t.unresolved = Some(in_objects);
+    t.config.allow_shlib_undefined = Some(allow_in_shared);
+    Ok(())
+}

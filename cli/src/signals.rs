@@ -1,0 +1,39 @@
+//! Leaving nothing behind when the linker is told to stop.
+//!
+//! A build tool that is interrupted sends SIGINT or SIGTERM to what it runs. The handler removes the
+//! unfinished output and lets the signal do what it would have done, so that the parent sees the process
+//! end by that signal.
+
+use libc::{SIGHUP, SIGINT, SIGTERM, c_int};
+
+/// Signals that end the process in an orderly way.
+const SIGNALS: [c_int; 3] = [SIGHUP, SIGINT, SIGTERM];
+
+/// Removes temporary files when the process is told to stop.
+pub fn clean_up_when_stopped() {
+    for signal in SIGNALS {
+        // SAFETY: both structures are plain data for which all zeros is a valid value, and are filled before
+        // use; the handler is a function of the type that `sigaction` calls without SA_SIGINFO. A signal that
+        // the parent had ignored (`nohup`) stays ignored.
+        unsafe {
+            let mut old: libc::sigaction = std::mem::zeroed();
+            if libc::sigaction(signal, std::ptr::null(), &mut old) != 0 || old.sa_sigaction == libc::SIG_IGN {
+                continue;
+            }
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = stop as extern "C" fn(c_int) as usize;
+            action.sa_flags = libc::SA_RESETHAND;
+            libc::sigaction(signal, &action, std::ptr::null_mut());
+        }
+    }
+}
+
+/// The handler: only calls that are allowed in one (signal-safety(7)).
+extern "C" fn stop(signal: c_int) {
+    stages::commit::remove_temporaries();
+    // SAFETY: `raise` may be called in a handler; SA_RESETHAND has put the default action back, which takes
+    // effect when the handler returns.
+    unsafe {
+        libc::raise(signal);
+    }
+}

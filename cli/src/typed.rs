@@ -1,0 +1,69 @@
+//! The command line as typed, so far: what the options of the table write to.
+//!
+//! Most options settle one field of [`Config`] on the spot, the last one winning. What depends on other
+//! options or on position is kept here until everything has been read: the positional state that inputs
+//! inherit, library directories that wait for `--sysroot`, and questions such as `--version`.
+//! [`resolve`](crate::resolve) makes a whole `Config` of it.
+
+use crate::messages::Style;
+use stages::config::{Config, Input, InputName, Modifiers, UnresolvedPolicy};
+use stages::report::Problem;
+
+/// What has been typed.
+#[derive(Debug, Default)]
+pub struct Typed {
+    /// Everything an option can settle on the spot.
+    pub config: Config,
+    /// Positional options in force here; the next input inherits them.
+    pub here: Modifiers,
+    /// States saved by `--push-state`.
+    pub saved: Vec<Modifiers>,
+    /// Inside `--start-group` … `--end-group`.
+    pub in_group: bool,
+    /// `-L`, as typed: `=` and `$SYSROOT` still in place.
+    pub library_paths: Vec<Vec<u8>>,
+    /// `-Y`: directories to search instead of the system's own.
+    pub default_paths: Option<Vec<Vec<u8>>>,
+    /// What to do with references from objects that nothing defines, once `--no-undefined`,
+    /// `--unresolved-symbols` or `-z defs` has said it. Then it holds for shared libraries too.
+    pub unresolved: Option<UnresolvedPolicy>,
+    /// `--warn-unresolved-symbols`.
+    pub warn_unresolved: bool,
+    /// `--demangle` or `--no-demangle`, once said.
+    pub demangle: Option<bool>,
+    /// What to print instead of, or before, linking.
+    pub questions: Questions,
+    /// How messages look and which are shown.
+    pub style: Style,
+    /// What was wrong with the options.
+    pub problems: Vec<Problem>,
+}
+
+/// What to print before linking, or instead of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Questions {
+    /// `--help`: print the options and stop.
+    pub help: bool,
+    /// `--version`: print the version and stop.
+    pub version: bool,
+    /// `-v`, `-V`, `--verbose`: print the version, and link if there are inputs.
+    pub banner: bool,
+    /// `-V`, `--verbose`: print the emulations too.
+    pub emulations: bool,
+    /// `--print-sysroot`: print it and stop.
+    pub sysroot: bool,
+    /// `--print-output-format`: print it and stop.
+    pub output_format: bool,
+}
+
+impl Typed {
+    /// Adds an input with the positional options in force.
+    pub fn input(&mut self, name: InputName) {
+        self.config.inputs.push(Input { name, modifiers: self.here });
+    }
+
+    /// Records an error about an option.
+    pub fn error(&mut self, message: impl Into<String>) {
+        self.problems.push(Problem::error(message));
+    }
+}

@@ -1,0 +1,438 @@
+//! The parts of the output that the linker makes itself, one file a kind: does it exist, how big is it, which
+//! bytes.
+//!
+//! [`add`] is called when all needs are known and adds the synthesized sections to the output; [`part_count`],
+//! [`part_range`] and [`write_part`] are called once every address is known, for one part of a chunk at a time, on any
+//! worker.
+
+mod dynamic_section;
+mod dynamic_symbols;
+mod eh_frame;
+mod got;
+mod hash;
+mod headers;
+mod notes;
+mod plt;
+mod relocations;
+mod symtab;
+
+pub use eh_frame::UnwindPlan;
+pub use headers::{file_headers, section_headers};
+pub use symtab::SymbolTablePlan;
+
+use crate::arch::target;
+use crate::config::{OutputKind, Strip};
+use crate::context::Cx;
+use crate::dynamic::Dynamic;
+use crate::elf::properties::Properties;
+use crate::image::Image;
+use crate::intern::Symbols;
+use crate::liveness::LiveSet;
+use crate::model::{Inputs, SectionId};
+use crate::outputs::{Content, OutputNames, OutputSection, Outputs};
+use crate::scan::Scan;
+use crate::select::{Provided, Selection};
+use crate::tables::{CommonPlace, Tables};
+use crate::unwind::Unwind;
+use crate::elf::{SHF_X86_64_LARGE};
+use object::elf::{SHF_ALLOC, SHF_EXECINSTR, SHF_INFO_LINK, SHF_MERGE, SHF_STRINGS, SHF_TLS, SHF_WRITE, SHT_DYNAMIC, SHT_DYNSYM, SHT_GNU_HASH, SHT_GNU_VERDEF, SHT_GNU_VERNEED, SHT_GNU_VERSYM, SHT_HASH, SHT_NOBITS, SHT_NOTE, SHT_PROGBITS, SHT_RELA, SHT_RELR, SHT_STRTAB, SHT_SYMTAB, SHT_SYMTAB_SHNDX};
+
+/// A part of the output that the linker makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chunk {
+    /// PT_INTERP's path.
+    Interpreter,
+    /// `.note.gnu.property`.
+    Properties,
+    /// `.note.gnu.build-id`.
+    BuildId,
+    /// `.note.package`.
+    PackageMetadata,
+    /// `.hash`.
+    SysvHash,
+    /// `.gnu.hash`.
+    GnuHash,
+    /// `.dynsym`.
+    DynamicSymbols,
+    /// `.dynstr`.
+    DynamicStrings,
+    /// `.gnu.version`.
+    Versions,
+    /// `.gnu.version_d`.
+    VersionDefinitions,
+    /// `.gnu.version_r`.
+    VersionNeeds,
+    /// `.rela.dyn`.
+    RelaDyn,
+    /// `.relr.dyn`.
+    RelrDyn,
+    /// `.rela.plt`.
+    RelaPlt,
+    /// `.plt`.
+    Plt,
+    /// `.plt.got`.
+    PltGot,
+    /// `.plt.sec`.
+    PltSec,
+    /// `.eh_frame_hdr`.
+    EhFrameHdr,
+    /// `.eh_frame`.
+    EhFrame,
+    /// `.dynamic`.
+    Dynamic,
+    /// `.got`.
+    Got,
+    /// `.got.plt`.
+    GotPlt,
+    /// Data copied from shared objects: read-only there, or not.
+    Copies(bool),
+    /// Tentative definitions.
+    Commons(CommonPlace),
+    /// The linker's name in `.comment`.
+    Producer,
+    /// `.symtab`.
+    Symtab,
+    /// `.symtab_shndx`.
+    SymtabShndx,
+    /// `.strtab`.
+    Strtab,
+    /// `.shstrtab`.
+    Shstrtab,
+}
+
+/// What has to be known to size the chunks.
+pub struct Sizing<'a> {
+    /// The surroundings.
+    pub cx: &'a Cx<'a>,
+    /// The files.
+    pub inputs: &'a Inputs,
+    /// The names.
+    pub symbols: &'a Symbols,
+    /// Symbols of the linker's own.
+    pub provided: &'a Provided,
+    /// Definitions.
+    pub selection: &'a Selection,
+    /// What is in.
+    pub live: &'a LiveSet,
+    /// Unwind records.
+    pub unwind: &'a Unwind,
+    /// What relocations need.
+    pub scan: &'a Scan,
+    /// Slots.
+    pub tables: &'a Tables,
+    /// The dynamic symbol table.
+    pub dynamic: &'a Dynamic,
+}
+
+/// Sizes of everything. **Every size is known** (but that of `.relr.dyn`, which depends on addresses).
+#[derive(Debug)]
+pub struct Sizes {
+    /// `.eh_frame`.
+    pub unwind: UnwindPlan,
+    /// Position of `.eh_frame` among the output sections.
+    pub eh_frame_output: u32,
+    /// `.symtab` and `.strtab`.
+    pub symtab: SymbolTablePlan,
+    /// `.rela.dyn`.
+    pub relocations: relocations::RelocationPlan,
+    /// Names of output sections of inputs.
+    pub names: OutputNames,
+    /// `.note.gnu.property`.
+    pub properties: Vec<u8>,
+    /// PLT entries start with ENDBR64.
+    pub ibt: bool,
+    /// `.relr.dyn`, in words; grows while layout is repeated.
+    pub relr: Vec<u64>,
+    /// Section names, as offsets in `.shstrtab` by position, and its bytes.
+    pub shstrtab: (Vec<u32>, Vec<u8>),
+}
+
+/// Adds all synthesized sections.
+pub fn add(s: &Sizing, names: OutputNames, outputs: &mut Outputs) -> Sizes {
+    let config = s.cx.config;
+    let list = &mut outputs.sections;
+    let unwind = eh_frame::plan(s);
+    let properties = notes::properties(s);
+    let ibt = notes::has_ibt(s.cx, &properties);
+    let relocations = relocations::plan(s);
+    let word = |name, sh_type, flags, content, size| synthesized(name, sh_type, flags, content, size, 3);
+
+    if let Some(path) = interpreter(s) {
+        list.push(synthesized(b".interp", SHT_PROGBITS, SHF_ALLOC, Chunk::Interpreter, path.len() as u64 + 1, 0));
+    }
+    let note = notes::note(&properties);
+    if !note.is_empty() {
+        list.push(word(b".note.gnu.property", SHT_NOTE, SHF_ALLOC, Chunk::Properties, note.len() as u64));
+    }
+    if let Some(size) = notes::build_id_size(config) {
+        list.push(synthesized(b".note.gnu.build-id", SHT_NOTE, SHF_ALLOC, Chunk::BuildId, size, 2));
+    }
+    if let Some(size) = notes::package_size(config) {
+        list.push(synthesized(b".note.package", SHT_NOTE, SHF_ALLOC, Chunk::PackageMetadata, size, 2));
+    }
+    add_dynamic(s, list);
+    let size = relocations.rela_dyn_size();
+    if size > 0 {
+        list.push(table(word(b".rela.dyn", SHT_RELA, SHF_ALLOC, Chunk::RelaDyn, size), 24));
+    }
+    if relocations.has_relr() {
+        list.push(table(word(b".relr.dyn", SHT_RELR, SHF_ALLOC, Chunk::RelrDyn, 0), 8));
+    }
+    add_plt(s, list, ibt);
+    if unwind.size > 0 {
+        list.push(word(b".eh_frame", SHT_PROGBITS, SHF_ALLOC, Chunk::EhFrame, unwind.size));
+        if config.eh_frame_hdr {
+            let size = eh_frame::header_size(&unwind);
+            list.push(synthesized(b".eh_frame_hdr", SHT_PROGBITS, SHF_ALLOC, Chunk::EhFrameHdr, size, 2));
+        }
+    }
+    add_storage(s, list);
+    if !outputs_have(list, b".comment") {
+        list.push(OutputSection::new(b".comment", SHT_PROGBITS, SHF_MERGE | SHF_STRINGS));
+    }
+    if let Some(comment) = list.iter_mut().find(|section| section.name == b".comment" && !section.has(SHF_ALLOC)) {
+        comment.append(Content::Chunk(Chunk::Producer), config.producer.len() as u64 + 1, 0);
+        comment.entsize = 1;
+        comment.flags |= SHF_MERGE | SHF_STRINGS;
+        comment.sh_type = SHT_PROGBITS;
+    }
+    // What nothing went to is left out, with positions kept for those who hold them.
+    let symtab = symtab::plan(s);
+    if config.strip != Strip::All {
+        list.push(table(word(b".symtab", SHT_SYMTAB, 0, Chunk::Symtab, symtab.symtab_size()), 24));
+        list.push(synthesized(b".strtab", SHT_STRTAB, 0, Chunk::Strtab, symtab.strtab_size(), 0));
+    }
+    let wants_index_table = list.len() + 2 >= usize::from(object::elf::SHN_LORESERVE) && config.strip != Strip::All;
+    if wants_index_table {
+        let size = symtab.symtab_size() / 24 * 4;
+        list.push(table(synthesized(b".symtab_shndx", SHT_SYMTAB_SHNDX, 0, Chunk::SymtabShndx, size, 2), 4));
+    }
+    list.push(OutputSection::new(b".shstrtab", SHT_STRTAB, 0));
+    let shstrtab = section_names(list);
+    if let Some(last) = list.last_mut() {
+        last.append(Content::Chunk(Chunk::Shstrtab), shstrtab.1.len() as u64, 0);
+    }
+    let eh_frame_output = list.iter().position(|o| o.name == b".eh_frame" && !o.members.is_empty());
+    Sizes {
+        unwind,
+        eh_frame_output: eh_frame_output.map_or(u32::MAX, |p| p as u32),
+        symtab,
+        relocations,
+        names,
+        properties: note,
+        ibt,
+        relr: Vec::new(),
+        shstrtab,
+    }
+}
+
+fn outputs_have(list: &[OutputSection], name: &[u8]) -> bool {
+    list.iter().any(|section| section.name == name)
+}
+
+/// A section that consists of one chunk.
+fn synthesized(name: &'static [u8], sh_type: u32, flags: u32, chunk: Chunk, size: u64, align_log2: u8) -> OutputSection {
+    let mut section = OutputSection::new(name, sh_type, flags);
+    section.append(Content::Chunk(chunk), size, align_log2);
+    section
+}
+
+fn table(mut section: OutputSection, entsize: u64) -> OutputSection {
+    section.entsize = entsize;
+    section
+}
+
+/// The path for PT_INTERP, if the output has one.
+pub fn interpreter<'a>(s: &'a Sizing) -> Option<&'a [u8]> {
+    let config = s.cx.config;
+    let is_wanted = s.dynamic.exists && config.is_executable() && !config.no_dynamic_linker && !config.is_static;
+    is_wanted.then(|| config.dynamic_linker.as_deref().unwrap_or(target::DYNAMIC_LINKER))
+}
+
+fn add_dynamic(s: &Sizing, list: &mut Vec<OutputSection>) {
+    let dynamic = s.dynamic;
+    if !dynamic.exists {
+        return;
+    }
+    let count = dynamic.symbols.len() as u64 + 1;
+    let word = |name, sh_type, chunk, size| synthesized(name, sh_type, SHF_ALLOC, chunk, size, 3);
+    if s.cx.config.hash_style.sysv() {
+        let size = hash::sysv_size(dynamic);
+        list.push(table(synthesized(b".hash", SHT_HASH, SHF_ALLOC, Chunk::SysvHash, size, 3), 4));
+    }
+    if s.cx.config.hash_style.gnu() {
+        list.push(word(b".gnu.hash", SHT_GNU_HASH, Chunk::GnuHash, hash::gnu_size(dynamic)));
+    }
+    list.push(table(word(b".dynsym", SHT_DYNSYM, Chunk::DynamicSymbols, count * 24), 24));
+    let strings = dynamic_section::strings(s);
+    let size = strings.bytes.len() as u64;
+    list.push(synthesized(b".dynstr", SHT_STRTAB, SHF_ALLOC, Chunk::DynamicStrings, size, 0));
+    if dynamic.has_versions(s.selection) {
+        let size = count * 2;
+        list.push(table(synthesized(b".gnu.version", SHT_GNU_VERSYM, SHF_ALLOC, Chunk::Versions, size, 1), 2));
+        let size = dynamic_symbols::verdef_size(s.selection);
+        if size > 0 {
+            list.push(word(b".gnu.version_d", SHT_GNU_VERDEF, Chunk::VersionDefinitions, size));
+        }
+        let size = dynamic_symbols::verneed_size(dynamic);
+        if size > 0 {
+            list.push(word(b".gnu.version_r", SHT_GNU_VERNEED, Chunk::VersionNeeds, size));
+        }
+    }
+    let flags = if s.cx.config.z.rodynamic { SHF_ALLOC } else { SHF_ALLOC | SHF_WRITE };
+    let size = dynamic_section::entry_count(s) as u64 * 16;
+    list.push(table(synthesized(b".dynamic", SHT_DYNAMIC, flags, Chunk::Dynamic, size, 3), 16));
+}
+
+fn add_plt(s: &Sizing, list: &mut Vec<OutputSection>, ibt: bool) {
+    let tables = s.tables;
+    let code = SHF_ALLOC | SHF_EXECINSTR;
+    let count = (tables.lazy.len() + tables.ifuncs.len()) as u64;
+    if count > 0 {
+        let mut section = synthesized(b".rela.plt", SHT_RELA, SHF_ALLOC, Chunk::RelaPlt, count * 24, 3);
+        section.flags |= SHF_INFO_LINK;
+        list.push(table(section, 24));
+        let header = if tables.lazy.is_empty() { 0 } else { target::plt::HEADER_SIZE };
+        let size = header + count * target::plt::ENTRY_SIZE;
+        list.push(table(synthesized(b".plt", SHT_PROGBITS, code, Chunk::Plt, size, 4), 16));
+    }
+    if ibt && !tables.lazy.is_empty() {
+        let size = tables.lazy.len() as u64 * target::plt::SECOND_ENTRY_SIZE;
+        list.push(table(synthesized(b".plt.sec", SHT_PROGBITS, code, Chunk::PltSec, size, 4), 16));
+    }
+    if !tables.plt_got.is_empty() {
+        let entry = crate::values::plt_got_entry_size(ibt);
+        let size = tables.plt_got.len() as u64 * entry;
+        list.push(table(synthesized(b".plt.got", SHT_PROGBITS, code, Chunk::PltGot, size, 4), entry));
+    }
+    let data = SHF_ALLOC | SHF_WRITE;
+    if !tables.got.is_empty() {
+        let size = tables.got.len() as u64 * 8;
+        list.push(table(synthesized(b".got", SHT_PROGBITS, data, Chunk::Got, size, 3), 8));
+    }
+    if tables.has_got_plt() {
+        let size = tables.got_plt_len() * 8;
+        list.push(table(synthesized(b".got.plt", SHT_PROGBITS, data, Chunk::GotPlt, size, 3), 8));
+    }
+}
+
+/// Room for tentative definitions and copies, at the end of the sections for zero-filled data.
+fn add_storage(s: &Sizing, list: &mut Vec<OutputSection>) {
+    let mut append = |name: &'static [u8], sh_type, flags, chunk, (size, align_log2): (u64, u8)| {
+        if size == 0 {
+            return;
+        }
+        let is_same = |o: &&mut OutputSection| o.name == name && o.has(SHF_ALLOC);
+        if let Some(section) = list.iter_mut().find(is_same) {
+            section.flags |= flags;
+            section.append(Content::Chunk(chunk), size, align_log2);
+            return;
+        }
+        list.push(synthesized(name, sh_type, flags, chunk, size, align_log2));
+    };
+    let data = SHF_ALLOC | SHF_WRITE;
+    append(b".bss.rel.ro", SHT_PROGBITS, data, Chunk::Copies(true), s.tables.copy_extent(true));
+    append(b".bss", SHT_NOBITS, data, Chunk::Copies(false), s.tables.copy_extent(false));
+    for (name, place, flags) in [
+        (&b".bss"[..], CommonPlace::Bss, data),
+        (b".tbss", CommonPlace::Tbss, data | SHF_TLS),
+        (b".lbss", CommonPlace::Lbss, data | SHF_X86_64_LARGE),
+    ] {
+        append(name, SHT_NOBITS, flags, Chunk::Commons(place), s.tables.common_extent(place));
+    }
+}
+
+/// `.shstrtab`: the offset of each section's name, and the bytes.
+fn section_names(list: &[OutputSection]) -> (Vec<u32>, Vec<u8>) {
+    let mut strings = crate::dynamic::DynamicStrings::default();
+    let offsets = list.iter().map(|section| strings.add(section.name)).collect();
+    (offsets, strings.bytes)
+}
+
+/// Into how many parts a chunk is cut for writing.
+pub fn part_count(sizes: &Sizes, chunk: Chunk) -> usize {
+    match chunk {
+        Chunk::EhFrame => sizes.unwind.part_count(),
+        Chunk::Symtab => sizes.symtab.symtab_parts(),
+        Chunk::Strtab => sizes.symtab.strtab_parts(),
+        Chunk::RelaDyn => sizes.relocations.part_count(),
+        _ => 1,
+    }
+}
+
+/// Offset and size of a part; `size` is that of the chunk.
+pub fn part_range(sizes: &Sizes, chunk: Chunk, part: usize, size: u64) -> (u64, u64) {
+    match chunk {
+        Chunk::EhFrame => sizes.unwind.part_range(part),
+        Chunk::Symtab => sizes.symtab.symtab_part(part),
+        Chunk::Strtab => sizes.symtab.strtab_part(part),
+        Chunk::RelaDyn => sizes.relocations.part_range(part),
+        _ => (0, size),
+    }
+}
+
+/// Writes a part of a chunk; `out` is zeroed and has the part's size, `address` is the part's address.
+pub fn write_part(image: &Image, chunk: Chunk, part: usize, address: u64, out: &mut [u8]) {
+    match chunk {
+        Chunk::Interpreter => {
+            let path = image.cx.config.dynamic_linker.as_deref().unwrap_or(target::DYNAMIC_LINKER);
+            out[..path.len()].copy_from_slice(path);
+        }
+        Chunk::Properties => out.copy_from_slice(&image.sizes.properties),
+        Chunk::BuildId => notes::write_build_id(image, out),
+        Chunk::PackageMetadata => notes::write_package(image, out),
+        Chunk::SysvHash => hash::write_sysv(image.dynamic, out),
+        Chunk::GnuHash => hash::write_gnu(image.dynamic, out),
+        Chunk::DynamicSymbols => dynamic_symbols::write(image, out),
+        Chunk::DynamicStrings => {
+            let strings = dynamic_section::strings_of(image);
+            out.copy_from_slice(&strings.bytes);
+        }
+        Chunk::Versions => dynamic_symbols::write_versions(image, out),
+        Chunk::VersionDefinitions => dynamic_symbols::write_verdef(image, out),
+        Chunk::VersionNeeds => dynamic_symbols::write_verneed(image, out),
+        Chunk::RelaDyn => relocations::write_rela_dyn(image, part, out),
+        Chunk::RelrDyn => {
+            for (word, out) in image.sizes.relr.iter().zip(out.chunks_exact_mut(8)) {
+                out.copy_from_slice(&word.to_le_bytes());
+            }
+        }
+        Chunk::RelaPlt => relocations::write_rela_plt(image, out),
+        Chunk::Plt => plt::write_plt(image, address, out),
+        Chunk::PltGot => plt::write_plt_got(image, address, out),
+        Chunk::PltSec => plt::write_plt_sec(image, address, out),
+        Chunk::EhFrameHdr => eh_frame::write_header(image, address, out),
+        Chunk::EhFrame => eh_frame::write(image, part, address, out),
+        Chunk::Dynamic => dynamic_section::write(image, out),
+        Chunk::Got => got::write_got(image, out),
+        Chunk::GotPlt => got::write_got_plt(image, out),
+        Chunk::Copies(_) | Chunk::Commons(_) => {}
+        Chunk::Producer => out[..image.cx.config.producer.len()].copy_from_slice(image.cx.config.producer.as_bytes()),
+        Chunk::Symtab => symtab::write_symtab(image, part, out),
+        Chunk::SymtabShndx => symtab::write_shndx(image, out),
+        Chunk::Strtab => symtab::write_strtab(image, part, out),
+        Chunk::Shstrtab => out.copy_from_slice(&image.sizes.shstrtab.1),
+    }
+}
+
+/// Encodes `.relr.dyn` from the addresses of this layout; returns true if it got longer and layout must be repeated.
+pub fn update_relr(
+    sizes: &mut Sizes,
+    outputs: &mut Outputs,
+    inputs: &Inputs,
+    selection: &Selection,
+    scan: &Scan,
+    sections: &[u64],
+    got: u64,
+) -> bool {
+    let section_of = |id: SectionId| sections[id.index()];
+    relocations::update_relr(sizes, outputs, inputs, selection, scan, section_of, got)
+}
+
+/// Whether the output is one that the kernel or a loader runs.
+pub fn is_loadable(kind: OutputKind) -> bool {
+    kind != OutputKind::Relocatable
+}
+
+/// What the properties of all inputs came to.
+pub type MergedProperties = Properties;

@@ -1,0 +1,91 @@
+//! Notes the linker makes: merged program properties, the build ID, package metadata.
+
+use super::Sizing;
+use crate::build_id;
+use crate::config::{BuildId, CetReport, Config};
+use crate::context::Cx;
+use crate::elf::properties::{self, Forced, Properties};
+use crate::image::Image;
+use crate::report::Problem;
+
+/// GNU_PROPERTY_X86_FEATURE_1_AND bits.
+const IBT: u32 = 1;
+const SHSTK: u32 = 2;
+
+/// Bytes of a note header with the name "GNU".
+const GNU_HEADER: u64 = 16;
+/// FDO_PACKAGING_METADATA.
+const NT_FDO_PACKAGING_METADATA: u32 = 0xcafe_1a7e;
+
+/// Merges `.note.gnu.property` of all live objects.
+pub(super) fn properties(s: &Sizing) -> Properties {
+    let config = s.cx.config;
+    let forced = Forced {
+        feature_1: if config.z.ibt { IBT } else { 0 } | if config.z.shstk { SHSTK } else { 0 },
+        isa_1_needed: config.z.isa_needed,
+    };
+    let mut parsed = Vec::with_capacity(s.selection.objects.len());
+    for id in &s.selection.objects {
+        let object = s.inputs.object(*id);
+        let own = match object.properties.map(Properties::parse) {
+            Some(Ok(properties)) => Some(properties),
+            Some(Err(error)) => {
+                let message = format!("{}:(.note.gnu.property): {error}", object.origin);
+                s.cx.problems.push(Problem::error(message).at(id.0, 0));
+                None
+            }
+            None => None,
+        };
+        if config.z.cet_report != CetReport::None
+            && let Some(missing) = properties::missing_cet(own.as_ref(), Forced { feature_1: 0, isa_1_needed: 0 })
+        {
+            let message = format!("{}: {missing}", object.origin);
+            let is_error = config.z.cet_report == CetReport::Error;
+            let problem = if is_error { Problem::error(message) } else { Problem::warning(message) };
+            s.cx.problems.push(problem.at(id.0, 0));
+        }
+        parsed.push(own);
+    }
+    properties::merge(parsed.iter().map(Option::as_ref), forced)
+}
+
+/// Whether PLT entries need ENDBR64.
+pub(super) fn has_ibt(cx: &Cx, properties: &Properties) -> bool {
+    let merged = properties.get(properties::GNU_PROPERTY_X86_FEATURE_1_AND).unwrap_or(0);
+    cx.config.z.ibtplt || cx.config.z.ibt || merged & u64::from(IBT) != 0
+}
+
+/// The bytes of `.note.gnu.property`, empty for no note.
+pub(super) fn note(properties: &Properties) -> Vec<u8> {
+    properties.note()
+}
+
+/// Bytes of `.note.gnu.build-id`.
+pub(super) fn build_id_size(config: &Config) -> Option<u64> {
+    (config.build_id != BuildId::None).then(|| GNU_HEADER + build_id::size_bytes(&config.build_id) as u64)
+}
+
+/// The note with room for the ID, which is filled in when everything else is written.
+pub(super) fn write_build_id(image: &Image, out: &mut [u8]) {
+    let size = build_id::size_bytes(&image.cx.config.build_id) as u32;
+    out[0..4].copy_from_slice(&4u32.to_le_bytes());
+    out[4..8].copy_from_slice(&size.to_le_bytes());
+    out[8..12].copy_from_slice(&object::elf::NT_GNU_BUILD_ID.to_le_bytes());
+    out[12..16].copy_from_slice(b"GNU\0");
+}
+
+/// Bytes of `.note.package`: the JSON text with its NUL, padded.
+pub(super) fn package_size(config: &Config) -> Option<u64> {
+    let metadata = config.package_metadata.as_ref()?;
+    Some(GNU_HEADER + (metadata.len() as u64 + 1).next_multiple_of(4))
+}
+
+pub(super) fn write_package(image: &Image, out: &mut [u8]) {
+    let Some(metadata) = &image.cx.config.package_metadata else { return };
+    let padded = (metadata.len() as u32 + 1).next_multiple_of(4);
+    out[0..4].copy_from_slice(&4u32.to_le_bytes());
+    out[4..8].copy_from_slice(&padded.to_le_bytes());
+    out[8..12].copy_from_slice(&NT_FDO_PACKAGING_METADATA.to_le_bytes());
+    out[12..16].copy_from_slice(b"FDO\0");
+    out[16..16 + metadata.len()].copy_from_slice(metadata);
+}

@@ -1,0 +1,310 @@
+//! `.rela.dyn`, `.rela.plt` and `.relr.dyn`: what is left for the loader to do.
+//!
+//! `.rela.dyn` holds relative relocations first (DT_RELACOUNT counts them, and the loader applies them without
+//! looking at symbols), then those against symbols, each group in the order GOT, copies, objects. `.rela.plt` holds
+//! the jump slots in the order of `.plt`, then IRELATIVE ones: their resolvers may call through the PLT, so they
+//! must come last.
+//!
+//! Every object's part is reserved by the counts of `scan` and written from its relocations alone, so parts can
+//! be written in any order.
+
+use super::got::{self, Fixup, Kind};
+use super::{Chunk, Sizes, Sizing};
+use crate::arch::target::{self, Plan, dynamic as rel, plan::Facts};
+use crate::elf::Rela;
+use crate::image::Image;
+use crate::model::{Inputs, SectionId};
+use crate::outputs::{Content, Outputs};
+use crate::scan::{Scan, environment, fits_relr, local_facts};
+use crate::select::Selection;
+use crate::tables::SymbolRef;
+use object::LittleEndian as LE;
+
+const ENTRY: u64 = size_of::<Rela>() as u64;
+
+/// What each part of `.rela.dyn` holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    GotRelative,
+    ObjectRelative(u32),
+    GotSymbolic,
+    Copies,
+    ObjectSymbolic(u32),
+}
+
+/// The parts of `.rela.dyn`, and which slots of `.got` go to `.relr.dyn`.
+#[derive(Debug, Default)]
+pub struct RelocationPlan {
+    parts: Vec<(Part, u64, u64)>,
+    /// DT_RELACOUNT.
+    pub relative_count: u64,
+    size: u64,
+    relr_got: Vec<u32>,
+    has_relr: bool,
+}
+
+impl RelocationPlan {
+    /// Bytes of `.rela.dyn`.
+    pub fn rela_dyn_size(&self) -> u64 {
+        self.size
+    }
+    /// Whether `.relr.dyn` exists.
+    pub fn has_relr(&self) -> bool {
+        self.has_relr
+    }
+    /// Into how many parts `.rela.dyn` is cut.
+    pub fn part_count(&self) -> usize {
+        self.parts.len()
+    }
+    /// Offset and size of a part.
+    pub fn part_range(&self, part: usize) -> (u64, u64) {
+        (self.parts[part].1, self.parts[part].2)
+    }
+    fn push(&mut self, part: Part, count: u64) {
+        if count > 0 {
+            self.parts.push((part, self.size, count * ENTRY));
+            self.size += count * ENTRY;
+        }
+    }
+}
+
+fn kind_of(config: &crate::config::Config) -> Kind {
+    Kind { is_pic: config.is_pic(), is_shared: config.is_shared() }
+}
+
+/// Counts and cuts.
+pub(super) fn plan(s: &Sizing) -> RelocationPlan {
+    let local = |object: u32, symbol: u32| {
+        let object = s.inputs.object(s.selection.objects[object as usize]);
+        local_facts(object, symbol as usize, |section| s.live.contains(section))
+    };
+    let facts = got::early_facts(&s.scan.facts, local);
+    let kind = kind_of(s.cx.config);
+    let mut plan = RelocationPlan::default();
+    let (mut relative, mut symbolic) = (0u64, 0u64);
+    for (n, slot) in s.tables.got.iter().enumerate() {
+        match got::fixup(*slot, kind, &facts) {
+            Fixup::None => {}
+            Fixup::Relative if s.cx.config.relr => plan.relr_got.push(n as u32),
+            Fixup::Relative => relative += 1,
+            Fixup::Symbolic(..) | Fixup::Module(_) => symbolic += 1,
+        }
+    }
+    plan.push(Part::GotRelative, relative);
+    for (n, object) in s.scan.objects.iter().enumerate() {
+        plan.push(Part::ObjectRelative(n as u32), object.relative.into());
+    }
+    plan.relative_count = plan.size / ENTRY;
+    plan.push(Part::GotSymbolic, symbolic);
+    plan.push(Part::Copies, s.tables.copies.len() as u64);
+    for (n, object) in s.scan.objects.iter().enumerate() {
+        plan.push(Part::ObjectSymbolic(n as u32), object.symbolic.into());
+    }
+    plan.has_relr = !plan.relr_got.is_empty() || s.scan.objects.iter().any(|o| !o.relr.is_empty());
+    plan
+}
+
+/// Writes entries one behind the other.
+struct Writer<'o> {
+    out: std::slice::ChunksExactMut<'o, u8>,
+}
+
+impl Writer<'_> {
+    fn push(&mut self, offset: u64, r_type: u32, symbol: u32, addend: u64) {
+        let Some(entry) = self.out.next() else {
+            debug_assert!(false, "more dynamic relocations than were counted");
+            return;
+        };
+        entry[..8].copy_from_slice(&offset.to_le_bytes());
+        entry[8..16].copy_from_slice(&(u64::from(symbol) << 32 | u64::from(r_type)).to_le_bytes());
+        entry[16..24].copy_from_slice(&addend.to_le_bytes());
+    }
+}
+
+pub(super) fn write_rela_dyn(image: &Image, part: usize, out: &mut [u8]) {
+    let mut writer = Writer { out: out.chunks_exact_mut(ENTRY as usize) };
+    match image.sizes.relocations.parts[part].0 {
+        Part::GotRelative => write_got(image, &mut writer, true),
+        Part::GotSymbolic => write_got(image, &mut writer, false),
+        Part::Copies => {
+            for copy in &image.tables.copies {
+                let address = image.addresses.symbols[copy.symbol.index()];
+                writer.push(address, rel::COPY, image.dynamic.index_of(copy.symbol), 0);
+            }
+        }
+        Part::ObjectRelative(n) => write_object(image, n as usize, &mut writer, true),
+        Part::ObjectSymbolic(n) => write_object(image, n as usize, &mut writer, false),
+    }
+    debug_assert!(writer.out.next().is_none(), "fewer dynamic relocations than were counted");
+}
+
+fn write_got(image: &Image, writer: &mut Writer, is_relative: bool) {
+    let kind = kind_of(image.cx.config);
+    for (n, slot) in image.tables.got.iter().enumerate() {
+        let place = image.addresses.bases.got_slot(n as u32);
+        match got::fixup(*slot, kind, |reference| image.facts(reference)) {
+            Fixup::Relative if is_relative && !image.cx.config.relr => {
+                if let crate::tables::GotSlot::Address(reference) = slot {
+                    writer.push(place, rel::RELATIVE, 0, image.address(*reference));
+                }
+            }
+            Fixup::Symbolic(r_type, id) if !is_relative => {
+                writer.push(place, r_type, image.dynamic.index_of(id), 0);
+            }
+            Fixup::Module(r_type) if !is_relative => {
+                let addend = match slot {
+                    crate::tables::GotSlot::ThreadOffset(reference)
+                    | crate::tables::GotSlot::Descriptor(reference) => got::module_offset(image, *reference),
+                    _ => 0,
+                };
+                writer.push(place, r_type, 0, addend);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Repeats what `scan` counted, now with addresses.
+fn write_object(image: &Image, position: usize, writer: &mut Writer, is_relative: bool) {
+    let object = image.object(position);
+    for index in &image.scan.objects[position].dynamic_sections {
+        let section = &object.sections[*index as usize];
+        let env = environment(image.cx, section.has(object::elf::SHF_WRITE));
+        let address = image.addresses.sections[object.section_id(*index as usize).index()];
+        let mut skip = false;
+        for relocation in object.relocations(section) {
+            if std::mem::take(&mut skip) {
+                continue;
+            }
+            let Some(row) = target::row(relocation.r_type(LE, false)) else { continue };
+            let symbol = relocation.r_sym(LE, false) as usize;
+            let reference = image.reference(position, object, symbol);
+            let offset = relocation.r_offset.get(LE);
+            let facts = image.facts(reference);
+            if facts.has(Facts::UNDEFINED) || facts.has(Facts::DEAD) {
+                continue;
+            }
+            match target::plan(row, facts, env, Some((section.contents, offset as usize))) {
+                Ok((Plan::Relative, _)) if is_relative && !fits_relr(image.cx, section.align_log2, offset) => {
+                    writer.push(address + offset, rel::RELATIVE, 0, image.pointee(position, object, relocation));
+                }
+                Ok((Plan::Symbolic, _)) if !is_relative => {
+                    if let SymbolRef::Global(id) = reference {
+                        let addend = relocation.r_addend.get(LE) as u64;
+                        writer.push(address + offset, rel::SYMBOLIC, image.dynamic.index_of(id), addend);
+                    }
+                }
+                Ok((Plan::GeneralToLocal | Plan::GeneralToInitial | Plan::LocalDynamicToLocal, _)) => skip = true,
+                _ => {}
+            }
+        }
+    }
+}
+
+pub(super) fn write_rela_plt(image: &Image, out: &mut [u8]) {
+    let mut writer = Writer { out: out.chunks_exact_mut(ENTRY as usize) };
+    let bases = &image.addresses.bases;
+    for (n, reference) in image.tables.lazy.iter().enumerate() {
+        let slot = bases.got_plt_slot(crate::tables::PltPlace::Lazy(n as u32));
+        let index = match reference {
+            SymbolRef::Global(id) => image.dynamic.index_of(*id),
+            SymbolRef::Local(..) => 0,
+        };
+        writer.push(slot, rel::JUMP_SLOT, index, 0);
+    }
+    for (n, reference) in image.tables.ifuncs.iter().enumerate() {
+        let slot = bases.got_plt_slot(crate::tables::PltPlace::Ifunc(n as u32));
+        writer.push(slot, rel::IRELATIVE, 0, image.resolver_address(*reference));
+    }
+}
+
+/// See [`super::update_relr`].
+pub(super) fn update_relr(
+    sizes: &mut Sizes,
+    outputs: &mut Outputs,
+    inputs: &Inputs,
+    selection: &Selection,
+    scan: &Scan,
+    section_of: impl Fn(SectionId) -> u64,
+    got: u64,
+) -> bool {
+    let mut places: Vec<u64> = sizes.relocations.relr_got.iter().map(|n| got + u64::from(*n) * 8).collect();
+    for (id, object) in selection.objects.iter().zip(&scan.objects) {
+        let file = inputs.object(*id);
+        let address = |(section, offset): &(u32, u64)| section_of(file.section_id(*section as usize)) + offset;
+        places.extend(object.relr.iter().map(address));
+    }
+    places.sort_unstable();
+    let mut words = encode_relr(&places);
+    let position = outputs.sections.iter().position(|s| s.name == b".relr.dyn");
+    let Some(section) = position.map(|p| &mut outputs.sections[p]) else { return false };
+    // Never shorter than before, so that repeating comes to an end; a bitmap without bits changes nothing.
+    words.resize(words.len().max(sizes.relr.len()), 1);
+    let has_grown = words.len() > sizes.relr.len();
+    sizes.relr = words;
+    section.size = sizes.relr.len() as u64 * 8;
+    for member in &mut section.members {
+        debug_assert_eq!(member.content, Content::Chunk(Chunk::RelrDyn));
+        member.size = section.size;
+    }
+    has_grown
+}
+
+/// Encodes ascending even addresses: an address, then bitmaps of the 63 words that follow (gABI, SHT_RELR).
+fn encode_relr(places: &[u64]) -> Vec<u64> {
+    let mut words = Vec::new();
+    let mut next = 0;
+    while next < places.len() {
+        words.push(places[next]);
+        let mut base = places[next] + 8;
+        next += 1;
+        loop {
+            let mut bitmap = 0u64;
+            while next < places.len() {
+                let distance = places[next].wrapping_sub(base);
+                if distance >= 63 * 8 || !distance.is_multiple_of(8) {
+                    break;
+                }
+                bitmap |= 1 << (distance / 8);
+                next += 1;
+            }
+            if bitmap == 0 {
+                break;
+            }
+            words.push(bitmap << 1 | 1);
+            base += 63 * 8;
+        }
+    }
+    words
+}
+
+/// What a loader reads.
+#[cfg(test)]
+fn decode_relr(words: &[u64]) -> Vec<u64> {
+    let mut places = Vec::new();
+    let mut base = 0;
+    for word in words {
+        if word & 1 == 0 {
+            places.push(*word);
+            base = word + 8;
+        } else {
+            places.extend((0..63).filter(|bit| word >> (bit + 1) & 1 != 0).map(|bit| base + bit * 8));
+            base += 63 * 8;
+        }
+    }
+    places
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn relr_round_trip() {
+        let places: Vec<u64> =
+            (0..200).map(|n| 0x4000 + n * 8).chain([0x5002, 0x500a, 0x9000, 0x9000 + 64 * 8]).collect();
+        let words = encode_relr(&places);
+        assert_eq!(decode_relr(&words), places);
+        assert!(words.len() < 12);
+    }
+}

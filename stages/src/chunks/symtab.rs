@@ -1,0 +1,420 @@
+//! `.symtab` and `.strtab` (gABI, "Symbol Table"): what debuggers and profilers read.
+//!
+//! Local symbols first, object by object with their STT_FILE symbols in front; then symbols the linker provides
+//! for itself; then global ones, object by object; then what the output imports. Symbols of sections that are not
+//! in the output are left out, as are temporary ones (`.L…`) that the options name.
+//!
+//! Sizes are counted an object at a time, prefix sums give each object its places, and each object's part is
+//! written by itself from the same walk that counted.
+
+use super::Sizing;
+use crate::config::Discard;
+use crate::image::{Image, clip_index};
+use crate::liveness::LiveSet;
+use crate::model::{Object, SectionKind, SymbolId};
+use crate::select::{Class, Def, Selection, VERSION_LOCAL};
+use object::LittleEndian as LE;
+use object::elf::{
+    SHN_ABS, SHN_UNDEF, STB_GLOBAL, STB_LOCAL, STT_COMMON, STT_FILE, STT_FUNC, STT_GNU_IFUNC, STT_NOTYPE, STT_OBJECT,
+    STT_SECTION, STV_HIDDEN,
+};
+
+/// A symbol table entry to be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry {
+    pub name: u32,
+    pub bind: u8,
+    pub r#type: u8,
+    pub visibility: u8,
+    pub shndx: u16,
+    pub value: u64,
+    pub size: u64,
+}
+
+/// Writes an entry of 24 bytes.
+pub(super) fn put_symbol(out: &mut [u8], entry: &Entry) {
+    out[0..4].copy_from_slice(&entry.name.to_le_bytes());
+    out[4] = entry.bind << 4 | entry.r#type & 15;
+    out[5] = entry.visibility;
+    out[6..8].copy_from_slice(&entry.shndx.to_le_bytes());
+    out[8..16].copy_from_slice(&entry.value.to_le_bytes());
+    out[16..24].copy_from_slice(&entry.size.to_le_bytes());
+}
+
+/// What one object contributes, and where it goes.
+#[derive(Debug, Clone, Copy, Default)]
+struct Share {
+    locals: u32,
+    globals: u32,
+    /// Bytes of names, those of local symbols first.
+    names: u32,
+    first_local: u32,
+    first_global: u32,
+    first_name: u32,
+}
+
+/// Sizes and places in `.symtab` and `.strtab`.
+#[derive(Debug, Default)]
+pub struct SymbolTablePlan {
+    shares: Vec<Share>,
+    /// Local symbols the linker provides, and global ones, in the order of the list of provisions.
+    provided_locals: Vec<SymbolId>,
+    provided_globals: Vec<SymbolId>,
+    /// Symbols defined elsewhere.
+    imports: Vec<SymbolId>,
+    first_provided_local: u32,
+    first_provided_global: u32,
+    /// Offset in `.strtab` of the names of provided and imported symbols, in that order.
+    first_other_name: u32,
+    other_names: u32,
+    symbols: u64,
+    /// `sh_info`: index of the first global symbol.
+    pub first_global: u32,
+    names: u64,
+}
+
+impl SymbolTablePlan {
+    /// Bytes of `.symtab`.
+    pub fn symtab_size(&self) -> u64 {
+        self.symbols * 24
+    }
+    /// Bytes of `.strtab`.
+    pub fn strtab_size(&self) -> u64 {
+        self.names
+    }
+    /// Parts: null entry; locals and globals of each object; provided locals; provided globals and imports.
+    pub(super) fn symtab_parts(&self) -> usize {
+        self.shares.len() * 2 + 3
+    }
+    pub(super) fn symtab_part(&self, part: usize) -> (u64, u64) {
+        let objects = self.shares.len();
+        let (first, count) = match part {
+            0 => (0, 1),
+            n if n <= objects => (self.shares[n - 1].first_local, self.shares[n - 1].locals),
+            n if n == objects + 1 => (self.first_provided_local, self.provided_locals.len() as u32),
+            n if n <= objects * 2 + 1 => {
+                let share = &self.shares[n - objects - 2];
+                (share.first_global, share.globals)
+            }
+            _ => (self.first_provided_global, (self.provided_globals.len() + self.imports.len()) as u32),
+        };
+        (u64::from(first) * 24, u64::from(count) * 24)
+    }
+    /// Parts: the empty string; each object; the rest.
+    pub(super) fn strtab_parts(&self) -> usize {
+        self.shares.len() + 2
+    }
+    pub(super) fn strtab_part(&self, part: usize) -> (u64, u64) {
+        match part {
+            0 => (0, 1),
+            n if n <= self.shares.len() => {
+                let share = &self.shares[n - 1];
+                (share.first_name.into(), share.names.into())
+            }
+            _ => (self.first_other_name.into(), self.other_names.into()),
+        }
+    }
+    fn others(&self) -> impl Iterator<Item = SymbolId> + '_ {
+        self.provided_locals.iter().chain(&self.provided_globals).chain(&self.imports).copied()
+    }
+}
+
+/// What of an object's symbols is kept.
+struct Filter<'a> {
+    selection: &'a Selection,
+    live: &'a LiveSet,
+    discard: Discard,
+}
+
+impl Filter<'_> {
+    /// Whether a local symbol goes into the table.
+    fn keeps_local(&self, object: &Object, index: usize) -> bool {
+        let entry = &object.symbols[index];
+        match entry.st_type() {
+            STT_SECTION => return false,
+            STT_FILE => return self.discard != Discard::All || entry.st_name.get(LE) != 0,
+            _ => {}
+        }
+        let name = entry.st_name.get(LE) as usize;
+        if object.strtab.get(name).is_none_or(|byte| *byte == 0) || self.discard == Discard::All {
+            return false;
+        }
+        let section = object.symbol_section(index) as usize;
+        if section != 0 && !self.is_in_output(object, section) {
+            return false;
+        }
+        let is_temporary = object.strtab[name..].starts_with(b".L");
+        match self.discard {
+            _ if !is_temporary => true,
+            Discard::Temporaries => false,
+            Discard::Default => section == 0 || object.sections[section].kind != SectionKind::Merge,
+            _ => true,
+        }
+    }
+
+    fn is_in_output(&self, object: &Object, section: usize) -> bool {
+        object.sections[section].kind != SectionKind::Ignored && self.live.contains(object.section_id(section))
+    }
+
+    /// Whether this object is the one whose entry stands for a global symbol.
+    fn owns_global(&self, object: &Object, index: usize, id: SymbolId) -> bool {
+        let def = self.selection.def(id);
+        if def.file() != object.id || def.index() as usize != index {
+            return false;
+        }
+        match def.class() {
+            Class::Strong | Class::Weak => {
+                let section = object.symbol_section(index) as usize;
+                section == 0 || self.is_in_output(object, section)
+            }
+            Class::Common => true,
+            // Dynamic ones stand with the imports.
+            Class::Undefined | Class::UndefinedWeak => !self.selection.state(id).is_imported(),
+            _ => false,
+        }
+    }
+
+    fn is_localized(&self, id: SymbolId) -> bool {
+        self.selection.versions[id.index()] == VERSION_LOCAL && self.selection.def(id).is_local()
+    }
+
+    /// All symbols of an object that are kept: (index, is local in the output, bytes of its name).
+    fn walk(&self, object: &Object, mut visit: impl FnMut(usize, bool, &'static [u8])) {
+        let first = object.first_global as usize;
+        for index in 1..first.min(object.symbols.len()) {
+            if self.keeps_local(object, index) {
+                visit(index, true, object.symbol_name(index));
+            }
+        }
+        for (n, id) in object.ids.iter().enumerate() {
+            let index = first + n;
+            if index > 0 && self.owns_global(object, index, *id) {
+                let start = object.symbols[index].st_name.get(LE) as usize;
+                let end = start + object.name_lengths[n] as usize;
+                visit(index, self.is_localized(*id), object.strtab.get(start..end).unwrap_or(&[]));
+            }
+        }
+    }
+}
+
+/// Counts and places.
+pub(super) fn plan(s: &Sizing) -> SymbolTablePlan {
+    let mut plan = SymbolTablePlan::default();
+    if s.cx.config.strip == crate::config::Strip::All {
+        return plan;
+    }
+    let filter = Filter { selection: s.selection, live: s.live, discard: s.cx.config.discard };
+    plan.shares = s.cx.pool.map("size/symtab", s.selection.objects.len(), 8, |position| {
+        let mut share = Share::default();
+        filter.walk(s.inputs.object(s.selection.objects[position]), |_, is_local, name| {
+            *(if is_local { &mut share.locals } else { &mut share.globals }) += 1;
+            share.names += name.len() as u32 + 1;
+        });
+        share
+    });
+    for (index, provision) in s.provided.list.iter().enumerate() {
+        let def = s.selection.def(provision.id);
+        let is_defined = def.file() == Def::LINKER && def.is_local() && def.index() as usize == index;
+        if is_defined {
+            let list = if provision.is_hidden { &mut plan.provided_locals } else { &mut plan.provided_globals };
+            list.push(provision.id);
+        }
+    }
+    plan.imports = s.dynamic.symbols.iter().filter(|d| !s.selection.def(d.id).is_local()).map(|d| d.id).collect();
+    let mut next = 1u32;
+    for share in &mut plan.shares {
+        share.first_local = next;
+        next += share.locals;
+    }
+    plan.first_provided_local = next;
+    next += plan.provided_locals.len() as u32;
+    plan.first_global = next;
+    for share in &mut plan.shares {
+        share.first_global = next;
+        next += share.globals;
+    }
+    plan.first_provided_global = next;
+    next += (plan.provided_globals.len() + plan.imports.len()) as u32;
+    plan.symbols = next.into();
+    let mut name = 1u64;
+    for share in &mut plan.shares {
+        share.first_name = name as u32;
+        name += u64::from(share.names);
+    }
+    plan.first_other_name = name as u32;
+    plan.other_names = plan.others().map(|id| plain_name(s.symbols.name(id)).len() as u32 + 1).sum();
+    plan.names = name + u64::from(plan.other_names);
+    if plan.names > u64::from(u32::MAX) {
+        s.cx.problems.push(crate::report::Problem::error("the names of all symbols are more than 4 GiB: use -s or -x"));
+    }
+    plan
+}
+
+/// A name without its version.
+fn plain_name(name: &[u8]) -> &[u8] {
+    &name[..memchr::memchr(b'@', name).filter(|at| *at > 0).unwrap_or(name.len())]
+}
+
+fn filter_of<'a>(image: &Image<'a>) -> Filter<'a> {
+    Filter { selection: image.selection, live: image.live, discard: image.cx.config.discard }
+}
+
+pub(super) fn write_strtab(image: &Image, part: usize, out: &mut [u8]) {
+    let plan = &image.sizes.symtab;
+    let mut at = 0usize;
+    let mut put = |name: &[u8]| {
+        out[at..at + name.len()].copy_from_slice(name);
+        at += name.len() + 1;
+    };
+    match part {
+        0 => {}
+        n if n <= plan.shares.len() => {
+            filter_of(image).walk(image.object(n - 1), |_, _, name| put(name));
+        }
+        _ => plan.others().for_each(|id| put(plain_name(image.symbols.name(id)))),
+    }
+}
+
+pub(super) fn write_symtab(image: &Image, part: usize, out: &mut [u8]) {
+    let plan = &image.sizes.symtab;
+    let objects = plan.shares.len();
+    let mut entries = out.chunks_exact_mut(24);
+    let mut put = |entry: Entry| {
+        if let Some(out) = entries.next() {
+            put_symbol(out, &entry);
+        }
+    };
+    match part {
+        0 => {}
+        n if n <= objects => write_object(image, n - 1, true, put),
+        n if n == objects + 1 => {
+            let mut name = plan.first_other_name;
+            for id in &plan.provided_locals {
+                put(Entry { bind: STB_LOCAL, visibility: 0, ..global_entry(image, *id, name) });
+                name += plain_name(image.symbols.name(*id)).len() as u32 + 1;
+            }
+        }
+        n if n <= objects * 2 + 1 => write_object(image, n - objects - 2, false, put),
+        _ => {
+            let skipped = plan.provided_locals.len();
+            let mut name = plan.first_other_name;
+            for (n, id) in plan.others().enumerate() {
+                if n >= skipped + plan.provided_globals.len() {
+                    let index = image.dynamic.index_of(id) as usize - 1;
+                    let is_defined = image.dynamic.symbols[index].is_defined;
+                    put(super::dynamic_symbols::entry(image, id, name, is_defined));
+                } else if n >= skipped {
+                    put(global_entry(image, id, name));
+                }
+                name += plain_name(image.symbols.name(id)).len() as u32 + 1;
+            }
+        }
+    }
+}
+
+fn write_object(image: &Image, position: usize, wants_locals: bool, mut put: impl FnMut(Entry)) {
+    let object = image.object(position);
+    let mut name = image.sizes.symtab.shares[position].first_name;
+    let first = object.first_global as usize;
+    filter_of(image).walk(object, |index, is_local, text| {
+        if is_local == wants_locals {
+            let mut entry = if index < first {
+                local_entry(image, position, object, index, name)
+            } else {
+                global_entry(image, object.ids[index - first], name)
+            };
+            if is_local {
+                entry.bind = STB_LOCAL;
+            }
+            put(entry);
+        }
+        name += text.len() as u32 + 1;
+    });
+}
+
+fn local_entry(image: &Image, position: usize, object: &Object, index: usize, name: u32) -> Entry {
+    let symbol = &object.symbols[index];
+    let section = object.symbol_section(index) as usize;
+    let mut value = image.local_address(position, index);
+    let mut shndx = SHN_ABS;
+    if section != 0 {
+        shndx = image.section_index_of(object, section);
+        value = tls_relative(image, object.sections[section].has(object::elf::SHF_TLS), value);
+    }
+    Entry {
+        name,
+        bind: STB_LOCAL,
+        r#type: symbol.st_type(),
+        visibility: symbol.st_visibility(),
+        shndx,
+        value,
+        size: symbol.st_size.get(LE),
+    }
+}
+
+/// A symbol this output defines (or leaves at 0), as `.symtab` shows it.
+fn global_entry(image: &Image, id: SymbolId, name: u32) -> Entry {
+    let def = image.selection.def(id);
+    let source = image.selection.entry(image.inputs, def);
+    let (shndx, value) = place(image, id);
+    let (bind, r#type, size) = source
+        .map_or((STB_GLOBAL, STT_NOTYPE, 0), |s| (s.st_bind(), s.st_type(), s.st_size.get(LE)));
+    let r#type = match r#type {
+        STT_COMMON => STT_OBJECT,
+        STT_GNU_IFUNC if image.section(b".plt").is_some_and(|(s, at)| at <= value && value < at + s.size) => STT_FUNC,
+        other => other,
+    };
+    let visibility = if def.file() == Def::LINKER && image.provided.list[def.index() as usize].is_hidden {
+        STV_HIDDEN
+    } else {
+        image.selection.visibility(id)
+    };
+    Entry { name, bind, r#type, visibility, shndx, value, size }
+}
+
+/// Section header index and value of a symbol this output defines, for a symbol table.
+pub(super) fn place(image: &Image, id: SymbolId) -> (u16, u64) {
+    let def = image.selection.def(id);
+    let address = image.addresses.symbols[id.index()];
+    match def.class() {
+        Class::Strong | Class::Weak => {
+            let object = image.inputs.object(def.file());
+            let section = object.symbol_section(def.index() as usize) as usize;
+            if section == 0 {
+                return (SHN_ABS, address);
+            }
+            let is_tls = object.sections[section].has(object::elf::SHF_TLS);
+            (image.section_index_of(object, section), tls_relative(image, is_tls, address))
+        }
+        Class::Common => {
+            let place = image.tables.common(id).map(|c| c.place);
+            let name: &[u8] = match place {
+                Some(crate::tables::CommonPlace::Tbss) => b".tbss",
+                Some(crate::tables::CommonPlace::Lbss) => b".lbss",
+                _ => b".bss",
+            };
+            (section_index(image, name), tls_relative(image, name == b".tbss", address))
+        }
+        Class::Forced | Class::Provided => {
+            let list = &image.addresses.provided_sections;
+            let section = list.iter().rfind(|(other, _)| *other == id).map_or(SHN_ABS, |(_, section)| *section);
+            (section, address)
+        }
+        _ => (SHN_UNDEF, 0),
+    }
+}
+
+/// Symbol tables give the offset in the thread-local block for a thread-local symbol.
+fn tls_relative(image: &Image, is_tls: bool, address: u64) -> u64 {
+    if is_tls { address.wrapping_sub(image.layout.tls_start()) } else { address }
+}
+
+/// Header index of a loaded output section by name.
+pub(super) fn section_index(image: &Image, name: &[u8]) -> u16 {
+    let position = image.outputs.sections.iter().position(|s| s.name == name && s.has(object::elf::SHF_ALLOC));
+    position.map_or(SHN_ABS, |p| clip_index(image.layout.placements[p].index))
+}
+
+/// `.symtab_shndx`: zeros but for symbols in sections whose index does not fit 16 bits. Output sections that
+/// symbols point into are numbered far below that.
+pub(super) fn write_shndx(_image: &Image, _out: &mut [u8]) {}

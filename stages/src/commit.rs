@@ -1,0 +1,173 @@
+//! Puts the output in its place, whole or not at all.
+//!
+//! A regular output is written under a temporary name beside its target and renamed when it is complete: an
+//! earlier output survives a failed link, a running program keeps its file, another hard link keeps its bytes.
+//! A device or a FIFO is written to, never replaced.
+//!
+//! [`remove_temporaries`] deletes what an interrupted link left; it only makes system calls, so a signal handler
+//! may call it.
+
+use crate::open::reason;
+use std::ffi::CString;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+
+/// The path of the temporary file in the making, for the signal handler. Leaked: there is one a link.
+static TEMPORARY: AtomicPtr<std::ffi::c_char> = AtomicPtr::new(std::ptr::null_mut());
+
+/// Deletes the temporary file of an interrupted link. Async-signal-safe.
+pub fn remove_temporaries() {
+    let path = TEMPORARY.swap(std::ptr::null_mut(), Ordering::AcqRel);
+    if !path.is_null() {
+        // SAFETY: the pointer comes from `CString::into_raw` in `publish_temporary` and is never freed.
+        let path = unsafe { std::ffi::CStr::from_ptr(path) };
+        let _ = rustix::fs::unlink(path);
+    }
+}
+
+fn publish_temporary(path: &Path) {
+    if let Ok(path) = CString::new(path.as_os_str().as_bytes()) {
+        TEMPORARY.store(path.into_raw(), Ordering::Release);
+    }
+}
+
+/// An output in the making.
+#[derive(Debug)]
+pub struct Output {
+    target: PathBuf,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
+    /// A temporary file that will be renamed.
+    Temporary { file: File, path: PathBuf },
+    /// Something that takes bytes in order: a device, a FIFO. Collected in memory first.
+    Stream { file: File, bytes: Mutex<Vec<u8>> },
+}
+
+impl Output {
+    /// Opens the output. What stands at the target is not touched.
+    ///
+    /// # Errors
+    /// A message that names the path.
+    pub fn create(target: &Path) -> Result<Output, String> {
+        let describe = |error: io::Error| format!("cannot open output file {}: {}", target.display(), reason(&error));
+        if let Ok(metadata) = std::fs::metadata(target) {
+            let kind = metadata.file_type();
+            if kind.is_dir() {
+                return Err(format!("cannot open output file {}: Is a directory", target.display()));
+            }
+            if kind.is_char_device() || kind.is_block_device() || kind.is_fifo() || kind.is_socket() {
+                let file = OpenOptions::new().write(true).open(target).map_err(describe)?;
+                let place = Place::Stream { file, bytes: Mutex::new(Vec::new()) };
+                return Ok(Output { target: target.to_path_buf(), place });
+            }
+        }
+        let (file, path) = temporary_beside(target).map_err(describe)?;
+        publish_temporary(&path);
+        Ok(Output { target: target.to_path_buf(), place: Place::Temporary { file, path } })
+    }
+
+    /// Says how long the file will be.
+    ///
+    /// # Errors
+    /// If the file system refuses.
+    pub fn set_len(&self, size: u64) -> Result<(), String> {
+        match &self.place {
+            Place::Temporary { file, .. } => file.set_len(size).map_err(|e| self.describe(&e)),
+            Place::Stream { bytes, .. } => {
+                bytes.lock().unwrap_or_else(|e| e.into_inner()).resize(size as usize, 0);
+                Ok(())
+            }
+        }
+    }
+
+    /// Writes bytes at an offset. Workers may write at the same time.
+    ///
+    /// # Errors
+    /// A full disk and its like.
+    pub fn write_at(&self, bytes: &[u8], offset: u64) -> Result<(), String> {
+        match &self.place {
+            Place::Temporary { file, .. } => file.write_all_at(bytes, offset).map_err(|e| self.describe(&e)),
+            Place::Stream { bytes: all, .. } => {
+                let start = offset as usize;
+                let mut all = all.lock().unwrap_or_else(|e| e.into_inner());
+                all[start..start + bytes.len()].copy_from_slice(bytes);
+                Ok(())
+            }
+        }
+    }
+
+    fn describe(&self, error: &io::Error) -> String {
+        format!("cannot write output file {}: {}", self.target.display(), reason(error))
+    }
+
+    /// Puts the finished output in its place.
+    ///
+    /// # Errors
+    /// If it cannot be renamed or written; nothing is left behind then.
+    pub fn commit(mut self) -> Result<(), String> {
+        let target = self.target.clone();
+        let describe = |error: &io::Error| format!("cannot write output file {}: {}", target.display(), reason(error));
+        match &mut self.place {
+            Place::Temporary { path, .. } => {
+                std::fs::rename(&*path, &target).map_err(|e| describe(&e))?;
+                TEMPORARY.store(std::ptr::null_mut(), Ordering::Release);
+                path.clear();
+                Ok(())
+            }
+            Place::Stream { file, bytes } => {
+                let bytes = std::mem::take(bytes.get_mut().unwrap_or_else(|e| e.into_inner()));
+                match file.write_all(&bytes) {
+                    // A reader that has seen enough is no failure of the link.
+                    Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(describe(&error)),
+                    _ => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        if let Place::Temporary { path, .. } = &self.place
+            && !path.as_os_str().is_empty()
+        {
+            remove_temporaries();
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Creates a file of a name of our own in the target's directory, executable as far as the umask allows.
+fn temporary_beside(target: &Path) -> io::Result<(File, PathBuf)> {
+    static COUNTER: AtomicU32 = AtomicU32::new(0);
+    let directory = target.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = target.file_name().unwrap_or_default();
+    loop {
+        let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+        let mut temporary = std::ffi::OsString::from(".");
+        // Long names are cut: the temporary one must not exceed the limit the target's keeps to.
+        temporary.push(std::ffi::OsStr::from_bytes(&name.as_bytes()[..name.len().min(200)]));
+        temporary.push(format!(".manifold-{}-{number}", std::process::id()));
+        let path = directory.join(temporary);
+        match OpenOptions::new().write(true).create_new(true).mode(0o777).open(&path) {
+            Ok(file) => {
+                // An ACL or an odd umask may take the executable bits; GNU ld adds them as chmod would.
+                let mode = file.metadata()?.permissions().mode();
+                if mode & 0o100 == 0 {
+                    file.set_permissions(std::fs::Permissions::from_mode(mode | 0o100))?;
+                }
+                return Ok((file, path));
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+}

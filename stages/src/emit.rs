@@ -1,0 +1,216 @@
+//! Copies and relocates: fills the output, task by task, into buffers.
+//!
+//! In: [`Image`] (every address is known). A [`Task`] is a run of the file of about [`TASK_BYTES`]; [`fill`] makes its
+//! bytes in a buffer that its worker uses again and again and that fits the second-level cache, so relocating
+//! and hashing happen where the copy just was. Tasks depend on addresses alone: any one can be filled by itself,
+//! in any order.
+//!
+//! Before that, the symbols of every object are reduced to one word each ([`targets`]), so that a relocation against
+//! an ordinary symbol is a load, an addition and a store.
+
+mod alloc;
+mod debug;
+mod target;
+
+pub use alloc::relocate_record;
+pub use target::{Target, targets};
+
+use crate::chunks::{self, Chunk};
+use crate::image::Image;
+use crate::outputs::Content;
+use object::elf::{SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS};
+
+/// Bytes of a task, about. A single large section makes a larger one.
+pub const TASK_BYTES: u64 = 256 << 10;
+
+/// A part of a task: some of the parts of one member.
+#[derive(Debug, Clone, Copy)]
+struct Item {
+    output: u32,
+    member: u32,
+    /// Sections in the block, parts of a chunk or a pool.
+    first: u32,
+    count: u32,
+}
+
+/// A run of the file that one worker fills at once.
+#[derive(Debug, Clone)]
+pub struct Task {
+    /// Offset in the file.
+    pub offset: u64,
+    /// Bytes.
+    pub size: u64,
+    items: Vec<Item>,
+    is_headers: bool,
+    is_section_headers: bool,
+}
+
+impl Task {
+    fn new(offset: u64) -> Task {
+        Task { offset, size: 0, items: Vec::new(), is_headers: false, is_section_headers: false }
+    }
+    /// What it writes, for a trace: the position of its first output section.
+    pub fn output(&self) -> Option<u32> {
+        self.items.first().map(|item| item.output)
+    }
+}
+
+/// Cuts the file into tasks. The borders depend on the layout alone.
+pub fn tasks(image: &Image) -> Vec<Task> {
+    let layout = image.layout;
+    let mut headers = Task::new(0);
+    headers.is_headers = true;
+    headers.size = crate::layout::HEADER_SIZE + layout.segments.len() as u64 * crate::layout::SEGMENT_SIZE;
+    let mut cutter = Cutter { done: Vec::new(), open: headers };
+    for position in &layout.order {
+        let section = &image.outputs.sections[*position as usize];
+        if section.sh_type == SHT_NOBITS {
+            continue;
+        }
+        let start = layout.placements[*position as usize].offset;
+        for (m, member) in section.members.iter().enumerate() {
+            let base = start + member.offset;
+            let mut add = |part: u32, offset: u64, size: u64| {
+                cutter.add(*position, m as u32, part, base + offset, size);
+            };
+            match member.content {
+                Content::Sections(object, first, count) => {
+                    let gathered = &image.outputs.objects[object as usize];
+                    let sections = &image.object(object as usize).sections;
+                    for i in first..first + count {
+                        let size = sections[gathered.order[i as usize] as usize].size;
+                        add(i, gathered.inner[i as usize], size);
+                    }
+                }
+                Content::Pool(is_loaded, pool) => {
+                    let merged = if is_loaded { image.loaded } else { image.debug };
+                    for part in 0..merged.part_count(pool as usize) {
+                        let (offset, size) = merged.part_range(pool as usize, part);
+                        add(part as u32, offset, size);
+                    }
+                }
+                Content::Chunk(chunk) => {
+                    for part in 0..chunks::part_count(image.sizes, chunk) {
+                        let (offset, size) = chunks::part_range(image.sizes, chunk, part, member.size);
+                        add(part as u32, offset, size);
+                    }
+                }
+            }
+        }
+    }
+    cutter.close(layout.section_headers);
+    let mut tasks = cutter.done;
+    if layout.file_size > layout.section_headers {
+        let mut last = Task::new(layout.section_headers);
+        last.size = layout.file_size - layout.section_headers;
+        last.is_section_headers = true;
+        tasks.push(last);
+    }
+    tasks
+}
+
+struct Cutter {
+    done: Vec<Task>,
+    open: Task,
+}
+
+impl Cutter {
+    fn add(&mut self, output: u32, member: u32, part: u32, offset: u64, size: u64) {
+        if size == 0 {
+            return;
+        }
+        if offset + size > self.open.offset + TASK_BYTES && self.open.size > 0 {
+            self.close(offset);
+        }
+        // A hole that is not worth filling, as between segments, is left to the file system.
+        self.open.size = self.open.size.max(offset + size - self.open.offset);
+        match self.open.items.last_mut() {
+            Some(item) if (item.output, item.member, item.first + item.count) == (output, member, part) => {
+                item.count += 1;
+            }
+            _ => self.open.items.push(Item { output, member, first: part, count: 1 }),
+        }
+    }
+
+    /// Ends the open task; the next one starts at `offset`.
+    fn close(&mut self, offset: u64) {
+        let task = std::mem::replace(&mut self.open, Task::new(offset));
+        if task.size > 0 {
+            self.done.push(task);
+        }
+    }
+}
+
+/// Makes the bytes of a task. The buffer is resized to the task's size.
+pub fn fill(image: &Image, task: &Task, buffer: &mut Vec<u8>) {
+    buffer.clear();
+    buffer.resize(task.size as usize, 0);
+    let out = &mut buffer[..];
+    if task.is_headers {
+        let headers = chunks::file_headers(image);
+        out[..headers.len()].copy_from_slice(&headers);
+    }
+    if task.is_section_headers {
+        let headers = chunks::section_headers(image);
+        out[..headers.len()].copy_from_slice(&headers);
+    }
+    for item in &task.items {
+        fill_item(image, task, item, out);
+    }
+}
+
+fn fill_item(image: &Image, task: &Task, item: &Item, out: &mut [u8]) {
+    let section = &image.outputs.sections[item.output as usize];
+    let place = image.layout.placements[item.output as usize];
+    let member = &section.members[item.member as usize];
+    let base = place.offset + member.offset;
+    let address = place.address + member.offset;
+    let is_code = section.has(SHF_EXECINSTR);
+    let mut end_of_previous: Option<usize> = None;
+    let mut window = |offset: u64, size: u64, out: &mut [u8]| {
+        let start = (base + offset - task.offset) as usize;
+        if is_code && let Some(end) = end_of_previous {
+            // Running off a function's end traps.
+            out[end..start].fill(0xcc);
+        }
+        let end = start + size as usize;
+        end_of_previous = Some(end);
+        start..end
+    };
+    for part in item.first..item.first + item.count {
+        match member.content {
+            Content::Sections(position, ..) => {
+                let gathered = &image.outputs.objects[position as usize];
+                let index = gathered.order[part as usize];
+                let inner = gathered.inner[part as usize];
+                let size = image.object(position as usize).sections[index as usize].size;
+                let range = window(inner, size, out);
+                let out = &mut out[range];
+                if section.has(SHF_ALLOC) {
+                    alloc::copy_section(image, position as usize, index, address + inner, out);
+                } else {
+                    debug::copy_section(image, position as usize, index, out);
+                }
+            }
+            Content::Pool(is_loaded, pool) => {
+                let merged = if is_loaded { image.loaded } else { image.debug };
+                let (offset, size) = merged.part_range(pool as usize, part as usize);
+                let range = window(offset, size, out);
+                merged.write_part(image.inputs, pool as usize, part as usize, &mut out[range]);
+            }
+            Content::Chunk(chunk) => {
+                let (offset, size) = chunks::part_range(image.sizes, chunk, part as usize, member.size);
+                let range = window(offset, size, out);
+                chunks::write_part(image, chunk, part as usize, address + offset, &mut out[range]);
+            }
+        }
+    }
+}
+
+/// Where the build ID's bytes are in the file, if there is one.
+pub fn build_id_offset(image: &Image) -> Option<u64> {
+    image.outputs.sections.iter().zip(&image.layout.placements).find_map(|(section, place)| {
+        let is_it = section.members.first().is_some_and(|m| m.content == Content::Chunk(Chunk::BuildId));
+        is_it.then_some(place.offset + 16)
+    })
+}

@@ -1,0 +1,235 @@
+//! Relocates sections that are loaded.
+
+use super::Target;
+use crate::arch::target::apply::Resolver;
+use crate::arch::target::plan::{Facts, Need};
+use crate::arch::target::rows::{Calculation, Field};
+use crate::arch::target::{self, Applied, Environment, Overflow, Row, apply::write};
+use crate::elf::Rela;
+use crate::image::Image;
+use crate::model::{Object, SymbolId};
+use crate::report::Problem;
+use crate::scan::{environment, location, symbol_text};
+use crate::tables::{NO_SLOT, SymbolRef};
+use crate::unwind::{ObjectUnwind, Record};
+use object::LittleEndian as LE;
+
+/// Copies a section and applies its relocations. `out` has the section's size.
+pub(super) fn copy_section(image: &Image, position: usize, index: u32, address: u64, out: &mut [u8]) {
+    let object = image.object(position);
+    let section = &object.sections[index as usize];
+    // A SHT_NOBITS section among others is zeros in the file.
+    out[..section.contents.len()].copy_from_slice(section.contents);
+    let env = environment(image.cx, section.has(object::elf::SHF_WRITE));
+    let site = Site { image, position, object, section: index, address, env, targets: &image.targets[position] };
+    site.relocate(object.relocations(section), 0, section.contents, out);
+}
+
+/// Applies the relocations of a record of `.eh_frame`, whose bytes are in `out`.
+pub fn relocate_record(
+    image: &Image,
+    position: usize,
+    unwind: &ObjectUnwind,
+    record: &Record,
+    address: u64,
+    out: &mut [u8],
+) {
+    let object = image.object(position);
+    let section = &object.sections[record.section as usize];
+    let env = environment(image.cx, section.has(object::elf::SHF_WRITE));
+    let targets = &image.targets[position];
+    let site = Site { image, position, object, section: record.section, address, env, targets };
+    let original = ObjectUnwind::bytes(object, record);
+    site.relocate(unwind.relocations_of(record), u64::from(record.offset), original, out);
+}
+
+struct Site<'a> {
+    image: &'a Image<'a>,
+    position: usize,
+    object: &'a Object,
+    section: u32,
+    /// Address of the first byte of `out`.
+    address: u64,
+    env: Environment,
+    targets: &'a [Target],
+}
+
+impl Site<'_> {
+    /// `start` is the offset of `out` within the section, `original` the unchanged bytes of `out`.
+    fn relocate(&self, relocations: &[Rela], start: u64, original: &[u8], out: &mut [u8]) {
+        const AHEAD: usize = 40;
+        let mut skip = false;
+        for (n, relocation) in relocations.iter().enumerate() {
+            engine::prefetch(relocations, n + AHEAD);
+            if std::mem::take(&mut skip) {
+                continue;
+            }
+            let offset = (relocation.r_offset.get(LE) - start) as usize;
+            let symbol = relocation.r_sym(LE, false) as usize;
+            let Some(row) = target::row(relocation.r_type(LE, false)) else { continue };
+            if self.apply_plain(row, symbol, relocation.r_addend.get(LE), offset, out) {
+                continue;
+            }
+            match self.apply(row, relocation, offset, original, out) {
+                Ok(Applied::Done) => {}
+                Ok(Applied::SkipNext) => skip = true,
+                Err(overflow) => self.report(row, relocation, overflow),
+            }
+        }
+    }
+
+    /// The common case: an address against an ordinary symbol. False if there is more to it, or it does not fit.
+    #[inline]
+    fn apply_plain(&self, row: &Row, symbol: usize, addend: i64, offset: usize, out: &mut [u8]) -> bool {
+        let Some(address) = self.targets.get(symbol).and_then(|t| t.address()) else { return false };
+        let value = address.wrapping_add(addend as u64);
+        let value = match row.calculation {
+            Calculation::PcRelative | Calculation::Plt => value.wrapping_sub(self.address + offset as u64),
+            Calculation::Absolute => value,
+            _ => return false,
+        };
+        offset + row.field.width() <= out.len() && write(row.field, out, offset, value).is_ok()
+    }
+
+    fn apply(
+        &self,
+        row: &Row,
+        relocation: &Rela,
+        offset: usize,
+        original: &[u8],
+        out: &mut [u8],
+    ) -> Result<Applied, Overflow> {
+        let image = self.image;
+        let symbol = relocation.r_sym(LE, false) as usize;
+        let reference = image.reference(self.position, self.object, symbol);
+        let facts = image.facts(reference);
+        if facts.has(Facts::DEAD) || facts.has(Facts::UNDEFINED) {
+            // Reported, or about something nobody will read: the exception table of code that is gone.
+            return write_zero(row.field, offset, out);
+        }
+        // Plans that cannot be carried out were reported when they were first made.
+        let Ok((plan, _)) = target::plan(row, facts, self.env, Some((original, offset))) else {
+            return Ok(Applied::Done);
+        };
+        let mut addend = relocation.r_addend.get(LE);
+        let mut address = None;
+        if self.targets[symbol].is_pieces() {
+            // The addend chooses the piece. A PC-relative one is off by the distance from the field to the end of
+            // the instruction, which cannot be told from the piece's offset; compilers use -4 throughout.
+            let section = self.targets[symbol].section();
+            let bias = match row.calculation {
+                Calculation::PcRelative | Calculation::Plt => -4,
+                _ => 0,
+            };
+            let piece = image.merged_address(self.object, section, (addend - bias) as u64);
+            address = Some(piece);
+            addend = bias;
+        }
+        let resolver = Answers { image, reference, address, facts };
+        target::apply(row, plan, out, offset, self.address + offset as u64, addend, &resolver)
+    }
+
+    fn report(&self, row: &Row, relocation: &Rela, overflow: Overflow) {
+        let image = self.image;
+        let symbol = relocation.r_sym(LE, false) as usize;
+        let name = symbol_text(image.cx, image.symbols, self.object, symbol);
+        let offset = relocation.r_offset.get(LE);
+        let place = location(self.object, self.section, offset);
+        let problem = match overflow {
+            Overflow::Range(value, min, max) => {
+                let id = self.object.symbol_id(symbol);
+                let defined = (id != SymbolId::NONE)
+                    .then(|| image.selection.def(id))
+                    .filter(|def| image.selection.entry(image.inputs, *def).is_some())
+                    .map(|def| image.inputs.files[def.file().index()].origin().to_string());
+                let mut problem = Problem::error(format!(
+                    "{place}: relocation {} out of range: {value} is not in [{min}, {max}]; references '{name}'",
+                    row.name
+                ));
+                if let Some(defined) = defined {
+                    problem = problem.note(format!("defined in {defined}"));
+                }
+                problem
+            }
+            Overflow::UnknownCode => Problem::error(format!(
+                "{place}: relocation {} against '{name}' is not on one of the instruction sequences it is defined for",
+                row.name
+            )),
+            Overflow::OutsideSection => {
+                Problem::error(format!("{place}: relocation {} lies outside its section", row.name))
+            }
+        };
+        image.cx.problems.push(problem.at(self.object.id.0, u64::from(self.section) << 32 | offset & 0xffff_ffff));
+    }
+}
+
+fn write_zero(field: Field, offset: usize, out: &mut [u8]) -> Result<Applied, Overflow> {
+    match out.get_mut(offset..offset + field.width()) {
+        Some(bytes) => {
+            bytes.fill(0);
+            Ok(Applied::Done)
+        }
+        None => Err(Overflow::OutsideSection),
+    }
+}
+
+/// Where the things are that a relocation may ask for.
+struct Answers<'a> {
+    image: &'a Image<'a>,
+    reference: SymbolRef,
+    /// Of a piece: its address.
+    address: Option<u64>,
+    facts: Facts,
+}
+
+impl Answers<'_> {
+    fn slot(&self, index: u32) -> u64 {
+        debug_assert_ne!(index, NO_SLOT, "scan reserves every slot that is used: {:?} {:?}", self.reference, Need(0));
+        self.image.addresses.bases.got_slot(index)
+    }
+}
+
+impl Resolver for Answers<'_> {
+    fn symbol(&self) -> u64 {
+        self.address.unwrap_or_else(|| self.image.address(self.reference))
+    }
+    fn got(&self) -> u64 {
+        self.slot(self.image.slots(self.reference).got)
+    }
+    fn plt(&self) -> u64 {
+        let place = self.image.slots(self.reference).plt;
+        debug_assert!(place != crate::tables::PltPlace::None || self.facts.has(Facts::DEAD));
+        self.image.addresses.bases.plt_entry(place)
+    }
+    fn got_tp(&self) -> u64 {
+        self.slot(self.image.slots(self.reference).got_tp)
+    }
+    fn general_dynamic(&self) -> u64 {
+        self.slot(self.image.slots(self.reference).general_dynamic)
+    }
+    fn local_dynamic(&self) -> u64 {
+        self.slot(self.image.tables.local_dynamic)
+    }
+    fn descriptor(&self) -> u64 {
+        self.slot(self.image.slots(self.reference).descriptor)
+    }
+    fn got_base(&self) -> u64 {
+        self.image.addresses.bases.got_plt
+    }
+    fn size(&self) -> u64 {
+        let (object, index) = match self.reference {
+            SymbolRef::Local(position, symbol) => (self.image.object(position as usize), symbol as usize),
+            SymbolRef::Global(id) => {
+                let entry = self.image.selection.entry(self.image.inputs, self.image.selection.def(id));
+                return entry.map_or(0, |e| e.st_size.get(LE));
+            }
+        };
+        object.symbols[index].st_size.get(LE)
+    }
+    fn tls_start(&self) -> u64 {
+        self.image.layout.tls_start()
+    }
+    fn thread_pointer(&self) -> u64 {
+        self.image.layout.thread_pointer()
+    }
+}

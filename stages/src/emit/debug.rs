@@ -1,0 +1,156 @@
+//! Relocates sections that are not loaded: debug information.
+//!
+//! Nearly all of these relocations are 32- or 64-bit absolute ones against section symbols. What refers to code
+//! that is not in the output gets a tombstone that readers know to skip: 0, or 1 where two zeros would end a
+//! list (`.debug_loc`, `.debug_ranges`), or all ones in `.debug_names`; `-z dead-reloc-in-nonalloc` overrides it.
+
+use super::Target;
+use crate::arch::target::apply::{Overflow, write};
+use crate::arch::target::rows::{Calculation, Row};
+use crate::arch::target::{self};
+use crate::elf::Rela;
+use crate::image::Image;
+use crate::model::Object;
+use crate::report::Problem;
+use crate::scan::{location, symbol_text};
+use crate::script::glob::Glob;
+use object::LittleEndian as LE;
+
+/// Copies a section and applies its relocations. `out` has the section's size.
+pub(super) fn copy_section(image: &Image, position: usize, index: u32, out: &mut [u8]) {
+    let object = image.object(position);
+    let section = &object.sections[index as usize];
+    out[..section.contents.len()].copy_from_slice(section.contents);
+    let relocations = object.relocations(section);
+    if relocations.is_empty() {
+        return;
+    }
+    let tombstone = tombstone(image, object.section_name(index as usize));
+    let site = Site { image, position, object, section: index, tombstone, targets: &image.targets[position] };
+    site.relocate(relocations, out);
+}
+
+/// What stands for an address that is not there.
+fn tombstone(image: &Image, name: &[u8]) -> u64 {
+    for (glob, value) in image.cx.config.z.dead_reloc_in_nonalloc.iter().rev() {
+        if Glob::new(glob).matches(name) {
+            return *value;
+        }
+    }
+    match name {
+        b".debug_loc" | b".debug_ranges" => 1,
+        b".debug_names" => u64::MAX,
+        _ => 0,
+    }
+}
+
+struct Site<'a> {
+    image: &'a Image<'a>,
+    position: usize,
+    object: &'a Object,
+    section: u32,
+    tombstone: u64,
+    targets: &'a [Target],
+}
+
+impl Site<'_> {
+    fn relocate(&self, relocations: &[Rela], out: &mut [u8]) {
+        const AHEAD: usize = 40;
+        for (n, relocation) in relocations.iter().enumerate() {
+            engine::prefetch(relocations, n + AHEAD);
+            let r_type = relocation.r_type(LE, false);
+            let offset = relocation.r_offset.get(LE) as usize;
+            let symbol = relocation.r_sym(LE, false) as usize;
+            let addend = relocation.r_addend.get(LE) as u64;
+            let Some(target) = self.targets.get(symbol) else {
+                self.report(relocation, "refers to a symbol that does not exist".into());
+                continue;
+            };
+            let value = match target.address() {
+                Some(address) => address.wrapping_add(addend),
+                None => self.value(*target, symbol, addend),
+            };
+            let result = match r_type {
+                object::elf::R_X86_64_32 => put4(out, offset, value),
+                object::elf::R_X86_64_64 => put8(out, offset, value),
+                _ => self.other(r_type, *target, offset, value, out),
+            };
+            if let Err(overflow) = result {
+                self.overflow(relocation, overflow);
+            }
+        }
+    }
+
+    /// S + A where the symbol is not a plain address.
+    fn value(&self, target: Target, symbol: usize, addend: u64) -> u64 {
+        if target.is_pieces() {
+            return self.image.merged_address(self.object, target.section(), addend);
+        }
+        if target.is_dead() {
+            return self.tombstone;
+        }
+        self.image.address(self.image.reference(self.position, self.object, symbol)).wrapping_add(addend)
+    }
+
+    /// Types that are rare here.
+    fn other(&self, r_type: u32, target: Target, offset: usize, value: u64, out: &mut [u8]) -> Result<(), Overflow> {
+        let row: &Row = target::row(r_type).ok_or(Overflow::UnknownCode)?;
+        let value = match row.calculation {
+            Calculation::None => return Ok(()),
+            Calculation::Absolute => value,
+            // There is no place to be relative to: the offset in the section is what readers take it for.
+            Calculation::PcRelative | Calculation::Plt => value.wrapping_sub(offset as u64),
+            Calculation::TlsModuleOffset if target.is_dead() => value,
+            Calculation::TlsModuleOffset => value.wrapping_sub(self.image.layout.tls_start()),
+            Calculation::TlsLocalExec => value.wrapping_sub(self.image.layout.thread_pointer()),
+            Calculation::Size | Calculation::RelativeToGot | Calculation::GotBasePc => value,
+            _ => return Err(Overflow::UnknownCode),
+        };
+        if offset.checked_add(row.field.width()).is_none_or(|end| end > out.len()) {
+            return Err(Overflow::OutsideSection);
+        }
+        let value = if target.is_dead() && row.field.width() == 4 { u64::from(value as u32) } else { value };
+        write(row.field, out, offset, value)
+    }
+
+    fn overflow(&self, relocation: &Rela, overflow: Overflow) {
+        let symbol = relocation.r_sym(LE, false) as usize;
+        let name = symbol_text(self.image.cx, self.image.symbols, self.object, symbol);
+        self.report(
+            relocation,
+            match overflow {
+                Overflow::Range(value, ..) => {
+                    format!("against '{name}' is out of range: {value:#x} does not fit; is the debug information larger than 4 GiB?")
+                }
+                Overflow::OutsideSection => "lies outside its section".into(),
+                Overflow::UnknownCode => format!("against '{name}' is not supported in a section that is not loaded"),
+            },
+        );
+    }
+
+    fn report(&self, relocation: &Rela, what: String) {
+        let offset = relocation.r_offset.get(LE);
+        let name = target::rows::name(relocation.r_type(LE, false));
+        let place = location(self.object, self.section, offset);
+        let rank = u64::from(self.section) << 32 | offset & 0xffff_ffff;
+        self.image.cx.problems.push(Problem::error(format!("{place}: relocation {name} {what}")).at(self.object.id.0, rank));
+    }
+}
+
+#[inline]
+fn put4(out: &mut [u8], offset: usize, value: u64) -> Result<(), Overflow> {
+    let bytes = out.get_mut(offset..offset.wrapping_add(4)).ok_or(Overflow::OutsideSection)?;
+    // A tombstone of all ones fits, too.
+    if value > u64::from(u32::MAX) && value != u64::MAX {
+        return Err(Overflow::Range(value as i64, 0, u64::from(u32::MAX)));
+    }
+    bytes.copy_from_slice(&(value as u32).to_le_bytes());
+    Ok(())
+}
+
+#[inline]
+fn put8(out: &mut [u8], offset: usize, value: u64) -> Result<(), Overflow> {
+    let bytes = out.get_mut(offset..offset.wrapping_add(8)).ok_or(Overflow::OutsideSection)?;
+    bytes.copy_from_slice(&value.to_le_bytes());
+    Ok(())
+}

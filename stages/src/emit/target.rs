@@ -1,0 +1,97 @@
+//! Every symbol of an object reduced to one word.
+
+use crate::arch::target::plan::Facts;
+use crate::image::Image;
+use crate::model::{Object, SectionKind, SymbolId};
+use crate::tables::SymbolRef;
+use object::LittleEndian as LE;
+
+/// What a relocation needs to know of its symbol: the address, or that there is more to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target(u64);
+
+impl Target {
+    const TAG: u64 = 3 << 62;
+    const SPECIAL: u64 = 1 << 62;
+    const PIECES: u64 = 2 << 62;
+    const DEAD: u64 = 3 << 62;
+
+    /// A symbol in a section that is not in the output.
+    pub const GONE: Target = Target(Target::DEAD);
+
+    /// The plain address, if a relocation has nothing else to consider.
+    #[inline]
+    pub fn address(self) -> Option<u64> {
+        if self.0 & Target::TAG == 0 { Some(self.0) } else { None }
+    }
+    /// The section symbol of a merged section: the addend says which piece is meant.
+    #[inline]
+    pub fn is_pieces(self) -> bool {
+        self.0 & Target::TAG == Target::PIECES
+    }
+    /// A symbol in a section that is not in the output.
+    #[inline]
+    pub fn is_dead(self) -> bool {
+        self.0 & Target::TAG == Target::DEAD
+    }
+    /// Of a merged section: its index.
+    #[inline]
+    pub fn section(self) -> usize {
+        (self.0 & !Target::TAG) as usize
+    }
+
+    fn plain(address: u64) -> Target {
+        // Addresses with the top bits set (absolute ones of the kernel's half) take the long way.
+        if address & Target::TAG == 0 { Target(address) } else { Target(Target::SPECIAL) }
+    }
+}
+
+/// The targets of all symbols of the object at a position.
+pub fn targets(image: &Image, position: usize) -> Vec<Target> {
+    let object = image.object(position);
+    let first = object.first_global as usize;
+    let mut list = Vec::with_capacity(object.symbols.len());
+    for index in 0..first.min(object.symbols.len()) {
+        list.push(local(image, position, object, index));
+    }
+    for id in &object.ids {
+        list.push(global(image, *id));
+    }
+    list
+}
+
+fn local(image: &Image, position: usize, object: &Object, index: usize) -> Target {
+    let entry = &object.symbols[index];
+    let section = object.symbol_section(index) as usize;
+    if section == 0 {
+        return Target::plain(entry.st_value.get(LE));
+    }
+    let kind = object.sections[section].kind;
+    let id = object.section_id(section);
+    if kind == SectionKind::Ignored || !image.live.contains(id) {
+        return Target::GONE;
+    }
+    if kind == SectionKind::Merge {
+        if entry.st_type() == object::elf::STT_SECTION {
+            return Target(Target::PIECES | section as u64);
+        }
+        return Target::plain(image.merged_address(object, section, entry.st_value.get(LE)));
+    }
+    if entry.st_type() == object::elf::STT_GNU_IFUNC {
+        return Target(Target::SPECIAL);
+    }
+    debug_assert_eq!(image.reference(position, object, index), SymbolRef::Local(position as u32, index as u32));
+    Target::plain(image.addresses.sections[id.index()].wrapping_add(entry.st_value.get(LE)))
+}
+
+fn global(image: &Image, id: SymbolId) -> Target {
+    let facts = image.scan.facts.get(id);
+    if facts.has(Facts::PREEMPTIBLE) || facts.has(Facts::IFUNC) || facts.has(Facts::ABSOLUTE) {
+        return Target(Target::SPECIAL);
+    }
+    let section = image.selection.sections[id.index()];
+    if section != crate::model::SectionId::NONE && !image.live.contains(section) || facts.has(Facts::UNDEFINED) {
+        return Target::GONE;
+    }
+    Target::plain(image.addresses.symbols[id.index()])
+}

@@ -1,0 +1,173 @@
+//! Everything the writers of chunks may read: the whole link, all addresses known.
+
+use crate::arch::target::plan::Facts;
+use crate::chunks::Sizes;
+use crate::context::Cx;
+use crate::dynamic::Dynamic;
+use crate::elf::Rela;
+use crate::intern::Symbols;
+use crate::layout::Layout;
+use crate::liveness::LiveSet;
+use crate::merge::Merged;
+use crate::model::{Inputs, Object, SectionKind, SymbolId};
+use crate::outputs::{Outputs, OutputSection};
+use crate::scan::{Scan, local_facts};
+use crate::select::{Provided, Selection};
+use crate::tables::{PltPlace, Slots, SymbolRef, Tables};
+use crate::unwind::Unwind;
+use crate::values::Addresses;
+use object::LittleEndian as LE;
+
+/// The finished link. Writing any part of the output needs nothing else.
+#[derive(Clone, Copy)]
+pub struct Image<'a> {
+    /// The surroundings.
+    pub cx: &'a Cx<'a>,
+    /// The files.
+    pub inputs: &'a Inputs,
+    /// The names.
+    pub symbols: &'a Symbols,
+    /// Symbols of the linker's own.
+    pub provided: &'a Provided,
+    /// Definitions.
+    pub selection: &'a Selection,
+    /// What is in.
+    pub live: &'a LiveSet,
+    /// Unwind records.
+    pub unwind: &'a Unwind,
+    /// What relocations need.
+    pub scan: &'a Scan,
+    /// Slots.
+    pub tables: &'a Tables,
+    /// The dynamic symbol table.
+    pub dynamic: &'a Dynamic,
+    /// Merged loaded sections.
+    pub loaded: &'a Merged,
+    /// Merged other sections.
+    pub debug: &'a Merged,
+    /// Sizes of synthesized sections.
+    pub sizes: &'a Sizes,
+    /// Output sections.
+    pub outputs: &'a Outputs,
+    /// Where they are.
+    pub layout: &'a Layout,
+    /// All addresses.
+    pub addresses: &'a Addresses,
+    /// Address of each pool of loaded pieces.
+    pub loaded_pools: &'a [u64],
+    /// Offset in its output section of each pool of other pieces.
+    pub debug_pools: &'a [u64],
+    /// For each live object, the value of each symbol; see [`crate::emit::Target`].
+    pub targets: &'a [Vec<crate::emit::Target>],
+}
+
+impl<'a> Image<'a> {
+    /// The object at a position of [`Selection::objects`].
+    pub fn object(&self, position: usize) -> &'a Object {
+        self.inputs.object(self.selection.objects[position])
+    }
+    /// The symbol a relocation refers to.
+    pub fn reference(&self, position: usize, object: &Object, symbol: usize) -> SymbolRef {
+        match object.symbol_id(symbol) {
+            SymbolId::NONE => SymbolRef::Local(position as u32, symbol as u32),
+            id => SymbolRef::Global(id),
+        }
+    }
+    /// What a relocation may assume about a symbol.
+    pub fn facts(&self, reference: SymbolRef) -> Facts {
+        match reference {
+            SymbolRef::Global(id) => self.scan.facts.get(id),
+            SymbolRef::Local(position, symbol) => {
+                let object = self.object(position as usize);
+                local_facts(object, symbol as usize, |section| self.live.contains(section))
+            }
+        }
+    }
+    /// The slots of a symbol.
+    pub fn slots(&self, reference: SymbolRef) -> Slots {
+        self.tables.slots(reference).copied().unwrap_or_default()
+    }
+    /// The address of a symbol, without an addend.
+    pub fn address(&self, reference: SymbolRef) -> u64 {
+        match reference {
+            SymbolRef::Global(id) => self.addresses.symbols[id.index()],
+            SymbolRef::Local(position, symbol) => {
+                let place = self.slots(reference).plt;
+                if matches!(place, PltPlace::Ifunc(_)) {
+                    return self.addresses.bases.plt_entry(place);
+                }
+                self.local_address(position as usize, symbol as usize)
+            }
+        }
+    }
+    /// The address of a local symbol's own bytes.
+    pub fn local_address(&self, position: usize, symbol: usize) -> u64 {
+        let object = self.object(position);
+        let value = object.symbols[symbol].st_value.get(LE);
+        match object.symbol_section(symbol) as usize {
+            0 => value,
+            section if object.sections[section].kind == SectionKind::Merge => {
+                self.merged_address(object, section, value)
+            }
+            section => self.addresses.sections[object.section_id(section).index()].wrapping_add(value),
+        }
+    }
+    /// The address of an IFUNC's resolver: where its own code is.
+    pub fn resolver_address(&self, reference: SymbolRef) -> u64 {
+        let (position, symbol) = match reference {
+            SymbolRef::Local(position, symbol) => (position as usize, symbol as usize),
+            SymbolRef::Global(id) => {
+                let def = self.selection.def(id);
+                let Ok(position) = self.selection.objects.binary_search(&def.file()) else { return 0 };
+                (position, def.index() as usize)
+            }
+        };
+        self.local_address(position, symbol)
+    }
+    /// Where an offset into a merged section went.
+    pub fn merged_address(&self, object: &Object, section: usize, offset: u64) -> u64 {
+        let id = object.section_id(section);
+        let (merged, pools) = if object.sections[section].is_alloc() {
+            (self.loaded, self.loaded_pools)
+        } else {
+            (self.debug, self.debug_pools)
+        };
+        match merged.member(id) {
+            Some(member) => pools[merged.pool_of(member)] + merged.offset(member, offset),
+            None => 0,
+        }
+    }
+    /// S + A of a relocation: where it points, all indirections left aside.
+    pub fn pointee(&self, position: usize, object: &Object, relocation: &Rela) -> u64 {
+        let symbol = relocation.r_sym(LE, false) as usize;
+        let addend = relocation.r_addend.get(LE) as u64;
+        let section = object.symbol_section(symbol) as usize;
+        let is_piece = object.symbol_id(symbol) == SymbolId::NONE
+            && object.symbols[symbol].st_type() == object::elf::STT_SECTION
+            && object.sections[section].kind == SectionKind::Merge;
+        if is_piece {
+            return self.merged_address(object, section, addend);
+        }
+        self.address(self.reference(position, object, symbol)).wrapping_add(addend)
+    }
+    /// An output section by name, with its address.
+    pub fn section(&self, name: &[u8]) -> Option<(&'a OutputSection, u64)> {
+        let position = self.outputs.sections.iter().position(|s| s.name == name)?;
+        Some((&self.outputs.sections[position], self.layout.placements[position].address))
+    }
+    /// The header index of the output section an address belongs to; SHN_ABS if none.
+    pub fn section_index_of(&self, object: &Object, section: usize) -> u16 {
+        let map = &self.sizes.names.maps;
+        let Ok(position) = self.selection.objects.binary_search(&object.id) else { return object::elf::SHN_ABS };
+        let output = match object.sections[section].kind {
+            SectionKind::EhFrame => self.sizes.eh_frame_output,
+            _ => map[position][usize::from(object.sections[section].output)],
+        };
+        self.layout.placements.get(output as usize).map_or(object::elf::SHN_ABS, |p| clip_index(p.index))
+    }
+}
+
+/// A section header index as symbol tables hold it.
+pub fn clip_index(index: u32) -> u16 {
+    if index < u32::from(object::elf::SHN_LORESERVE) { index as u16 } else { object::elf::SHN_XINDEX }
+}

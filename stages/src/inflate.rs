@@ -1,0 +1,64 @@
+//! Inflates compressed debug sections of the objects that are in (gABI, "Section Compression"; the older
+//! `.zdebug_*` form).
+//!
+//! It waits until selection is over, so that members nobody needs cost nothing. Inflated bytes live as long as
+//! mapped ones: to the end of the process.
+
+use crate::context::Cx;
+use crate::elf::compressed::Compressed;
+use crate::model::{File, Inputs, Object, SectionKind};
+use crate::report::Problem;
+use crate::select::Selection;
+use object::elf::SHF_COMPRESSED;
+
+/// Replaces the contents of compressed sections by what they stand for.
+pub fn inflate(cx: &Cx, inputs: &mut Inputs, selection: &Selection) {
+    let is_needed = |file: &File| match file {
+        File::Object(object) => selection.live[object.id.index()] && !object.compressed.is_empty(),
+        File::Shared(_) => false,
+    };
+    if !inputs.files.iter().any(is_needed) {
+        return;
+    }
+    cx.pool.for_each_mut("inflate", &mut inputs.files, 1, |_, file| {
+        if !is_needed(file) {
+            return;
+        }
+        let File::Object(object) = file else { return };
+        for index in std::mem::take(&mut object.compressed) {
+            if let Err(what) = inflate_section(object, index as usize) {
+                let name = String::from_utf8_lossy(object.section_name(index as usize)).into_owned();
+                let message = format!("{}:({name}): {what}", object.origin);
+                cx.problems.push(Problem::error(message).at(object.id.0, u64::from(index)));
+            }
+        }
+    });
+}
+
+fn inflate_section(object: &mut Object, index: usize) -> Result<(), String> {
+    let section = object.sections[index];
+    if section.kind == SectionKind::Ignored {
+        return Ok(());
+    }
+    let is_marked = section.has(SHF_COMPRESSED);
+    let compressed = if is_marked {
+        Some(Compressed::parse(section.contents))
+    } else {
+        Compressed::parse_zdebug(section.contents).transpose()
+    };
+    let Some(compressed) = compressed else { return Ok(()) };
+    let compressed = compressed.map_err(|error| error.to_string())?;
+    let mut bytes = vec![0; compressed.size_bytes];
+    compressed.decompress_into(&mut bytes).map_err(|error| error.to_string())?;
+    let section = &mut object.sections[index];
+    section.size = bytes.len() as u64;
+    section.contents = bytes.leak();
+    section.flags &= !SHF_COMPRESSED;
+    if let Some(align) = compressed.alignment.filter(|a| a.is_power_of_two()) {
+        section.align_log2 = align.trailing_zeros() as u8;
+    }
+    if section.kind == SectionKind::Merge && !crate::parse::can_merge(section) {
+        section.kind = SectionKind::Regular;
+    }
+    Ok(())
+}

@@ -1,0 +1,353 @@
+//! Names to numbers: every global name of every file becomes a [`SymbolId`].
+//!
+//! In: batches of hashed names, one batch a shard, as `parse` produces them. Out: [`Symbols`], the proof that
+//! every name is known.
+//!
+//! The table is split by hash into [`SHARDS`] shards, each an open-addressing table of 16-byte slots that one
+//! worker at a time fills. Equality is equality of 96 bits of a 128-bit hash that is keyed anew in every
+//! process, so names are never compared (a comparison would cost two cache misses a name, three times the
+//! insertion itself). The number of a name is its arrival within its shard, interleaved with the shard's
+//! number: ids are dense but depend on timing, and nothing that reaches the output is ordered by them.
+//!
+//! Ids travel back to the files through arrays of atomics that the batch shares with its shards' messages;
+//! each element has one writer.
+//!
+//! Cost: a hash and one slot a name; the slots are prefetched some names ahead.
+
+use crate::model::SymbolId;
+use engine::prefetch;
+use engine::simd::{NameHash, hash_bytes, hash_names};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Number of shards, a power of two.
+pub const SHARDS: usize = 16;
+
+/// One name to be numbered.
+#[derive(Debug, Clone, Copy)]
+pub struct Request {
+    hash: [u64; 2],
+    name: &'static [u8],
+    /// Where the id goes in the batch's array.
+    slot: u32,
+}
+
+/// The names of one batch of files that belong to one shard.
+#[derive(Debug)]
+pub struct NameBatch {
+    /// Receives the ids.
+    pub ids: Arc<[AtomicU32]>,
+    /// The names.
+    pub requests: Vec<Request>,
+}
+
+/// Collects the names of a batch of files on their way from `parse` to the shards.
+#[derive(Debug)]
+pub struct NameSink {
+    seed: u64,
+    shards: [Vec<Request>; SHARDS],
+    slots: u32,
+    hashes: Vec<NameHash>,
+    offsets: Vec<u32>,
+    /// Where the last table's requests start.
+    table_start: u32,
+}
+
+impl NameSink {
+    /// An empty sink; all sinks of a link share the seed.
+    pub fn new(seed: u64) -> NameSink {
+        NameSink {
+            seed,
+            shards: Default::default(),
+            slots: 0,
+            hashes: Vec::new(),
+            offsets: Vec::new(),
+            table_start: 0,
+        }
+    }
+
+    /// Number of names so far: the slot of the next one.
+    pub fn len(&self) -> u32 {
+        self.slots
+    }
+
+    /// Whether there are no names yet.
+    pub fn is_empty(&self) -> bool {
+        self.slots == 0
+    }
+
+    fn push(&mut self, hash: [u64; 2], name: &'static [u8]) {
+        self.shards[shard_of(hash)].push(Request { hash, name, slot: self.slots });
+        self.slots += 1;
+    }
+
+    /// Adds one name.
+    pub fn push_bytes(&mut self, name: &'static [u8]) {
+        self.push(hash_bytes(name, self.seed), name);
+    }
+
+    /// Adds the NUL-terminated names at these offsets of a string table and appends their lengths.
+    pub fn push_table(
+        &mut self,
+        strtab: &'static [u8],
+        offsets: impl Iterator<Item = u32>,
+        lengths: &mut Vec<u32>,
+    ) {
+        self.offsets.clear();
+        self.offsets.extend(offsets);
+        self.hashes.clear();
+        hash_names(strtab, &self.offsets, self.seed, &mut self.hashes);
+        self.table_start = self.slots;
+        for i in 0..self.hashes.len() {
+            let NameHash { hash, len } = self.hashes[i];
+            let start = self.offsets[i] as usize;
+            lengths.push(len);
+            self.push(hash, strtab.get(start..start + len as usize).unwrap_or(&[]));
+        }
+    }
+
+    /// Replaces the `index`th name of the last [`NameSink::push_table`] by another.
+    pub fn replace_last_table(&mut self, index: usize, name: &'static [u8]) {
+        let slot = self.table_start + index as u32;
+        let old = self.hashes[index].hash;
+        let shard = &mut self.shards[shard_of(old)];
+        if let Some(at) = shard.iter().rposition(|r| r.slot == slot) {
+            shard.swap_remove(at);
+        }
+        let hash = hash_bytes(name, self.seed);
+        self.shards[shard_of(hash)].push(Request { hash, name, slot });
+    }
+
+    /// Ends the batch: the array that will receive the ids, and one message a shard that has names.
+    pub fn finish(self) -> (Arc<[AtomicU32]>, Vec<(usize, NameBatch)>) {
+        let ids: Arc<[AtomicU32]> = (0..self.slots).map(|_| AtomicU32::new(u32::MAX)).collect();
+        let batches = self
+            .shards
+            .into_iter()
+            .enumerate()
+            .filter(|(_, requests)| !requests.is_empty())
+            .map(|(shard, requests)| (shard, NameBatch { ids: ids.clone(), requests }))
+            .collect();
+        (ids, batches)
+    }
+}
+
+fn shard_of(hash: [u64; 2]) -> usize {
+    (hash[1] >> 32) as usize % SHARDS
+}
+
+/// 96 bits of the hash and the number within the shard.
+#[derive(Debug, Clone, Copy)]
+struct Slot {
+    tag: u64,
+    tag_low: u32,
+    /// `EMPTY` or the number.
+    number: u32,
+}
+
+const EMPTY: u32 = u32::MAX;
+const FREE: Slot = Slot { tag: 0, tag_low: 0, number: EMPTY };
+
+/// One shard of the table. Filled by one worker at a time.
+#[derive(Debug)]
+pub struct Shard {
+    slots: Vec<Slot>,
+    names: Vec<&'static [u8]>,
+}
+
+impl Shard {
+    /// An empty shard; it grows by need.
+    pub fn new() -> Shard {
+        Shard { slots: vec![FREE; 256], names: Vec::new() }
+    }
+
+    /// Numbers the names of a batch.
+    pub fn intern(&mut self, shard: usize, batch: &NameBatch) {
+        const AHEAD: usize = 12;
+        self.reserve(batch.requests.len());
+        let mask = self.slots.len() - 1;
+        for (i, request) in batch.requests.iter().enumerate() {
+            if let Some(later) = batch.requests.get(i + AHEAD) {
+                prefetch(&self.slots, later.hash[0] as usize & mask);
+            }
+            let number = self.number(request.hash, request.name);
+            let id = number * SHARDS as u32 + shard as u32;
+            batch.ids[request.slot as usize].store(id, Ordering::Relaxed);
+        }
+    }
+
+    /// The number of a name, new or known. There must be room for it.
+    fn number(&mut self, hash: [u64; 2], name: &'static [u8]) -> u32 {
+        let mask = self.slots.len() - 1;
+        let (tag, tag_low) = (hash[0], hash[1] as u32);
+        let mut at = hash[0] as usize & mask;
+        loop {
+            let slot = &mut self.slots[at];
+            if slot.number == EMPTY {
+                let number = self.names.len() as u32;
+                *slot = Slot { tag, tag_low, number };
+                self.names.push(name);
+                return number;
+            }
+            if slot.tag == tag && slot.tag_low == tag_low {
+                return slot.number;
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    /// Makes room for this many new names at a load of one half at most.
+    fn reserve(&mut self, additional: usize) {
+        let wanted = (self.names.len() + additional) * 2;
+        if wanted <= self.slots.len() {
+            return;
+        }
+        let size = wanted.next_power_of_two().max(self.slots.len() * 2);
+        let old = std::mem::replace(&mut self.slots, vec![FREE; size]);
+        let mask = size - 1;
+        for slot in old.into_iter().filter(|s| s.number != EMPTY) {
+            let mut at = slot.tag as usize & mask;
+            while self.slots[at].number != EMPTY {
+                at = (at + 1) & mask;
+            }
+            self.slots[at] = slot;
+        }
+    }
+}
+
+impl Default for Shard {
+    fn default() -> Self {
+        Shard::new()
+    }
+}
+
+/// Every global name of the link. **Every symbol is known** once this exists.
+#[derive(Debug)]
+pub struct Symbols {
+    shards: Vec<Shard>,
+    seed: u64,
+    bound: usize,
+}
+
+impl Symbols {
+    /// Seals the shards.
+    pub fn seal(shards: Vec<Shard>, seed: u64) -> Symbols {
+        let mut symbols = Symbols { shards, seed, bound: 0 };
+        symbols.update_bound();
+        symbols
+    }
+
+    fn update_bound(&mut self) {
+        self.bound = self.shards.iter().map(|s| s.names.len()).max().unwrap_or(0) * SHARDS;
+    }
+
+    /// All ids are below this.
+    pub fn bound(&self) -> usize {
+        self.bound
+    }
+
+    /// The name of an id; empty for ids in the gaps between shards of unequal size.
+    pub fn name(&self, id: SymbolId) -> &'static [u8] {
+        let (shard, number) = (id.index() % SHARDS, id.index() / SHARDS);
+        self.shards[shard].names.get(number).copied().unwrap_or(&[])
+    }
+
+    /// The id of a name, if any file mentions it.
+    pub fn find(&self, name: &[u8]) -> Option<SymbolId> {
+        let hash = hash_bytes(name, self.seed);
+        let shard = shard_of(hash);
+        let slots = &self.shards[shard].slots;
+        let mask = slots.len() - 1;
+        let mut at = hash[0] as usize & mask;
+        loop {
+            let slot = &slots[at];
+            if slot.number == EMPTY {
+                return None;
+            }
+            if slot.tag == hash[0] && slot.tag_low == hash[1] as u32 {
+                return Some(SymbolId(slot.number * SHARDS as u32 + shard as u32));
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    /// The id of a name the linker itself brings in (`--defsym`, `_end`, …), before resolution starts.
+    pub fn add(&mut self, name: &[u8]) -> SymbolId {
+        if let Some(id) = self.find(name) {
+            return id;
+        }
+        let hash = hash_bytes(name, self.seed);
+        let shard = shard_of(hash);
+        self.shards[shard].reserve(1);
+        let number = self.shards[shard].number(hash, name.to_vec().leak());
+        self.update_bound();
+        SymbolId(number * SHARDS as u32 + shard as u32)
+    }
+
+    /// All ids with their names, in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = (SymbolId, &'static [u8])> + '_ {
+        self.shards.iter().enumerate().flat_map(|(shard, s)| {
+            s.names.iter().enumerate().map(move |(n, name)| (SymbolId((n * SHARDS + shard) as u32), *name))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn intern_all(names: &[&'static [u8]]) -> (Symbols, Vec<SymbolId>) {
+        let mut sink = NameSink::new(7);
+        for name in names {
+            sink.push_bytes(name);
+        }
+        let (ids, batches) = sink.finish();
+        let mut shards: Vec<Shard> = (0..SHARDS).map(|_| Shard::new()).collect();
+        for (shard, batch) in &batches {
+            shards[*shard].intern(*shard, batch);
+        }
+        let ids = ids.iter().map(|id| SymbolId(id.load(Ordering::Relaxed))).collect();
+        (Symbols::seal(shards, 7), ids)
+    }
+
+    #[test]
+    fn equal_names_have_equal_ids() {
+        let (symbols, ids) = intern_all(&[b"main", b"puts", b"main", b""]);
+        assert_eq!(ids[0], ids[2]);
+        assert_ne!(ids[0], ids[1]);
+        assert_eq!(symbols.name(ids[1]), b"puts");
+        assert_eq!(symbols.find(b"main"), Some(ids[0]));
+        assert_eq!(symbols.find(b"absent"), None);
+    }
+
+    #[test]
+    fn tables_and_many_names() {
+        let names: Vec<&'static [u8]> =
+            (0..20_000).map(|i| &*format!("symbol_{i}").into_bytes().leak()).collect();
+        let (symbols, ids) = intern_all(&names);
+        for (name, id) in names.iter().zip(&ids) {
+            assert_eq!(symbols.find(name), Some(*id));
+            assert!(id.index() < symbols.bound());
+        }
+    }
+
+    #[test]
+    fn a_table_gives_the_same_ids_as_single_names() {
+        let strtab: &'static [u8] = b"\0foo\0barbar\0foo@V1\0";
+        let mut sink = NameSink::new(7);
+        sink.push_bytes(b"foo");
+        let mut lengths = Vec::new();
+        sink.push_table(strtab, [1, 5, 12].into_iter(), &mut lengths);
+        sink.replace_last_table(2, b"foo");
+        assert_eq!(lengths, [3, 6, 6]);
+        let (ids, batches) = sink.finish();
+        let mut shards: Vec<Shard> = (0..SHARDS).map(|_| Shard::new()).collect();
+        for (shard, batch) in &batches {
+            shards[*shard].intern(*shard, batch);
+        }
+        let id = |i: usize| ids[i].load(Ordering::Relaxed);
+        assert_eq!(id(0), id(1));
+        assert_eq!(id(0), id(3));
+        assert_ne!(id(0), id(2));
+    }
+}

@@ -1,0 +1,592 @@
+//! Order, addresses, file offsets, segments: a pure function of the sections and their sizes.
+//!
+//! In: output sections with their sizes (**every size is known**) and the options that shape the image. Out:
+//! [`Layout`]. It reads no input file and depends on nothing else, so it can be run again when a size turns out
+//! to depend on addresses (`.relr.dyn`).
+//!
+//! The order follows GNU ld's default script: headers and tables the loader reads, code, read-only data, then
+//! writable data with what RELRO protects in front, zero-filled data last, the large code model's sections apart
+//! at the end. Sections of one kind keep their order of first mention.
+//!
+//! Every change of protection starts a new PT_LOAD. With `-z separate-code` (the default) code has pages of its
+//! own in the file, too; elsewhere two segments may share a page of the file, mapped twice, with addresses a page
+//! apart, so that the file has no holes.
+
+use crate::outputs::OutputSection;
+use crate::elf::{SHF_X86_64_LARGE};
+use object::elf::{PF_R, PF_W, PF_X, PT_DYNAMIC, PT_GNU_EH_FRAME, PT_GNU_PROPERTY, PT_GNU_RELRO, PT_GNU_STACK, PT_INTERP, PT_LOAD, PT_NOTE, PT_PHDR, PT_TLS, SHF_ALLOC, SHF_EXECINSTR, SHF_TLS, SHF_WRITE, SHT_NOBITS, SHT_NOTE};
+
+/// What shapes the image.
+#[derive(Debug, Clone)]
+pub struct Shape {
+    /// Address of the file header.
+    pub image_base: u64,
+    /// Alignment of segments.
+    pub page_size: u64,
+    /// Code has pages of its own in the file.
+    pub separate_code: bool,
+    /// Every segment has.
+    pub separate_all: bool,
+    /// RELRO is wanted.
+    pub relro: bool,
+    /// `.got.plt` is read-only after start-up, too.
+    pub now: bool,
+    /// Flags of PT_GNU_STACK, `None` for no such segment.
+    pub stack: Option<u32>,
+    /// `p_memsz` of PT_GNU_STACK.
+    pub stack_size: u64,
+    /// PT_PHDR is wanted (there is a PT_INTERP, or it is position independent).
+    pub phdr: bool,
+    /// `.dynamic` is read-only.
+    pub rodynamic: bool,
+    /// `--section-start`: fixed addresses.
+    pub starts: Vec<(Vec<u8>, u64)>,
+    /// Read-only data may share the code's segment (`--no-rosegment`).
+    pub merge_rodata_with_code: bool,
+}
+
+/// Where a section is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Placement {
+    /// Address, 0 if not loaded.
+    pub address: u64,
+    /// Offset in the file.
+    pub offset: u64,
+    /// Section header index, 0 if it has none.
+    pub index: u32,
+}
+
+/// A program header to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Segment {
+    /// `p_type`.
+    pub p_type: u32,
+    /// `p_flags`.
+    pub flags: u32,
+    /// `p_offset`.
+    pub offset: u64,
+    /// `p_vaddr`.
+    pub address: u64,
+    /// `p_filesz`.
+    pub file_size: u64,
+    /// `p_memsz`.
+    pub memory_size: u64,
+    /// `p_align`.
+    pub align: u64,
+}
+
+/// The laid out image. **Every address is known.**
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    /// By position in the list of sections.
+    pub placements: Vec<Placement>,
+    /// Positions in the list of sections, in file order.
+    pub order: Vec<u32>,
+    /// Program headers.
+    pub segments: Vec<Segment>,
+    /// Offset of the section header table.
+    pub section_headers: u64,
+    /// Size of the file.
+    pub file_size: u64,
+    /// The thread-local block: address, size in memory, alignment; (0, 0, 1) if none.
+    pub tls: (u64, u64, u64),
+    /// One past the last loaded byte.
+    pub image_end: u64,
+}
+
+/// Size of the file header.
+pub const HEADER_SIZE: u64 = 64;
+/// Size of a program header.
+pub const SEGMENT_SIZE: u64 = 56;
+/// Size of a section header.
+pub const SECTION_HEADER_SIZE: u64 = 64;
+
+impl Layout {
+    /// Address that offset 0 of the thread-local block has.
+    pub fn tls_start(&self) -> u64 {
+        self.tls.0
+    }
+    /// The thread pointer: the end of the block, aligned (TLS variant II).
+    pub fn thread_pointer(&self) -> u64 {
+        (self.tls.0 + self.tls.1).next_multiple_of(self.tls.2.max(1))
+    }
+}
+
+/// Classes of sections in image order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Class {
+    Table(u8),
+    Code(u8),
+    ReadOnly(u8),
+    Relro(u8),
+    Data(u8),
+    Bss,
+    Large(u8),
+    NotLoaded(u8),
+}
+
+fn class_of(section: &OutputSection, shape: &Shape) -> Class {
+    let name = section.name;
+    if !section.has(SHF_ALLOC) {
+        return Class::NotLoaded(match name {
+            b".symtab" => 2,
+            b".symtab_shndx" => 3,
+            b".strtab" => 4,
+            b".shstrtab" => 5,
+            b".comment" => 0,
+            _ => 1,
+        });
+    }
+    let is_bits = section.sh_type != SHT_NOBITS;
+    if section.has(SHF_X86_64_LARGE) {
+        return Class::Large(match (section.has(SHF_EXECINSTR), section.has(SHF_WRITE), is_bits) {
+            (true, _, _) => 1,
+            (_, false, _) => 0,
+            (_, true, true) => 2,
+            (_, true, false) => 3,
+        });
+    }
+    if section.has(SHF_WRITE) {
+        if is_relro(section, shape) {
+            return Class::Relro(match name {
+                _ if section.has(SHF_TLS) && is_bits => 0,
+                _ if section.has(SHF_TLS) => 1,
+                b".preinit_array" => 2,
+                b".init_array" => 3,
+                b".fini_array" => 4,
+                b".ctors" => 5,
+                b".dtors" => 6,
+                b".jcr" => 7,
+                b".data.rel.ro" => 8,
+                b".bss.rel.ro" => 9,
+                b".dynamic" => 10,
+                b".got" => 11,
+                b".got.plt" => 12,
+                _ => 9,
+            });
+        }
+        return match name {
+            _ if section.has(SHF_TLS) && is_bits => Class::Data(0),
+            _ if section.has(SHF_TLS) => Class::Data(1),
+            b".got.plt" => Class::Data(2),
+            _ if !is_bits => Class::Bss,
+            b".data" => Class::Data(3),
+            _ => Class::Data(4),
+        };
+    }
+    if section.has(SHF_EXECINSTR) {
+        return Class::Code(match name {
+            b".init" => 0,
+            b".plt" => 1,
+            b".plt.got" => 2,
+            b".plt.sec" => 3,
+            b".text" => 4,
+            b".fini" => 6,
+            _ => 5,
+        });
+    }
+    match name {
+        b".interp" => Class::Table(0),
+        b".note.gnu.property" => Class::Table(1),
+        b".note.gnu.build-id" => Class::Table(2),
+        _ if section.sh_type == SHT_NOTE => Class::Table(3),
+        b".hash" => Class::Table(4),
+        b".gnu.hash" => Class::Table(5),
+        b".dynsym" => Class::Table(6),
+        b".dynstr" => Class::Table(7),
+        b".gnu.version" => Class::Table(8),
+        b".gnu.version_d" => Class::Table(9),
+        b".gnu.version_r" => Class::Table(10),
+        b".rela.dyn" => Class::Table(11),
+        b".relr.dyn" => Class::Table(12),
+        b".rela.plt" => Class::Table(13),
+        b".rodata" => Class::ReadOnly(0),
+        b".eh_frame_hdr" => Class::ReadOnly(2),
+        b".eh_frame" => Class::ReadOnly(3),
+        b".gcc_except_table" => Class::ReadOnly(4),
+        b".dynamic" => Class::ReadOnly(5),
+        _ => Class::ReadOnly(1),
+    }
+}
+
+/// Whether the loader makes a section read-only once it has relocated it.
+fn is_relro(section: &OutputSection, shape: &Shape) -> bool {
+    shape.relro
+        && section.has(SHF_WRITE)
+        && match section.name {
+            b".preinit_array" | b".init_array" | b".fini_array" | b".ctors" | b".dtors" | b".jcr" | b".data.rel.ro"
+            | b".bss.rel.ro" | b".dynamic" | b".got" => true,
+            b".got.plt" => shape.now,
+            _ => section.has(SHF_TLS),
+        }
+}
+
+/// Flags of the PT_LOAD a section belongs to.
+fn load_flags(section: &OutputSection, shape: &Shape) -> u32 {
+    let mut flags = PF_R;
+    if section.has(SHF_WRITE) && !(section.name == b".dynamic" && shape.rodynamic) {
+        flags |= PF_W;
+    }
+    if section.has(SHF_EXECINSTR) {
+        flags |= PF_X;
+    }
+    flags
+}
+
+/// The order of all sections in the file; those without members are left out.
+pub fn order(sections: &[OutputSection], shape: &Shape) -> Vec<u32> {
+    let mut order: Vec<u32> =
+        (0..sections.len() as u32).filter(|i| !sections[*i as usize].members.is_empty()).collect();
+    order.sort_by_key(|i| class_of(&sections[*i as usize], shape));
+    order
+}
+
+/// Lays everything out.
+pub fn layout(sections: &[OutputSection], shape: &Shape) -> Layout {
+    let order = order(sections, shape);
+    let loaded: Vec<&OutputSection> =
+        order.iter().map(|i| &sections[*i as usize]).filter(|s| s.has(SHF_ALLOC)).collect();
+    let segment_count = count_segments(&loaded, shape);
+    let mut state = Placer::new(sections, shape, HEADER_SIZE + segment_count as u64 * SEGMENT_SIZE);
+    let tls_align = loaded.iter().filter(|s| s.has(SHF_TLS)).map(|s| 1u64 << s.align_log2).max().unwrap_or(1);
+    let mut is_first_tls = true;
+    for position in &order {
+        let section = &sections[*position as usize];
+        let mut align = 1u64 << section.align_log2;
+        if section.has(SHF_TLS) && std::mem::take(&mut is_first_tls) {
+            align = align.max(tls_align);
+        }
+        state.place(*position, section, align);
+    }
+    let tls = state.tls_block(&order, tls_align);
+    let segments = state.segments(&order, tls);
+    debug_assert_eq!(segments.len(), segment_count, "program headers were counted before they were made");
+    let section_headers = state.offset.next_multiple_of(8);
+    let count = state.next_index;
+    Layout {
+        placements: state.placements,
+        order,
+        segments,
+        section_headers,
+        file_size: section_headers + u64::from(count) * SECTION_HEADER_SIZE,
+        tls,
+        image_end: state.image_end,
+    }
+}
+
+/// A PT_LOAD in the making.
+#[derive(Debug, Clone, Copy)]
+struct Load {
+    flags: u32,
+    is_relro: bool,
+    is_large: bool,
+    offset: u64,
+    address: u64,
+    file_end: u64,
+    memory_end: u64,
+}
+
+struct Placer<'a> {
+    sections: &'a [OutputSection],
+    shape: &'a Shape,
+    placements: Vec<Placement>,
+    loads: Vec<Load>,
+    offset: u64,
+    address: u64,
+    next_index: u32,
+    header_size: u64,
+    image_end: u64,
+}
+
+/// Whether a section continues the PT_LOAD of the one before it.
+fn continues(load: &Load, section: &OutputSection, shape: &Shape) -> bool {
+    let flags = load_flags(section, shape);
+    let is_large = section.has(SHF_X86_64_LARGE);
+    let same = if shape.merge_rodata_with_code && (flags | load.flags) & PF_W == 0 {
+        true
+    } else {
+        load.flags == flags
+    };
+    same && load.is_relro == is_relro(section, shape) && load.is_large == is_large
+}
+
+/// The classes of PT_LOADs are those of their sections; the first one holds the headers.
+fn first_load(shape: &Shape) -> Load {
+    Load {
+        flags: PF_R,
+        is_relro: false,
+        is_large: false,
+        offset: 0,
+        address: shape.image_base,
+        file_end: 0,
+        memory_end: shape.image_base,
+    }
+}
+
+fn count_segments(loaded: &[&OutputSection], shape: &Shape) -> usize {
+    let mut load = first_load(shape);
+    let mut loads = 1;
+    let mut ended_in_nobits = false;
+    for section in loaded {
+        if is_tbss(section) {
+            continue;
+        }
+        let is_fixed = shape.starts.iter().any(|(name, _)| name == section.name);
+        let is_gap = ended_in_nobits && section.sh_type != SHT_NOBITS;
+        if !continues(&load, section, shape) || is_fixed || is_gap {
+            loads += 1;
+            load.flags = load_flags(section, shape);
+            load.is_relro = is_relro(section, shape);
+            load.is_large = section.has(SHF_X86_64_LARGE);
+        } else {
+            load.flags |= load_flags(section, shape);
+        }
+        ended_in_nobits = section.sh_type == SHT_NOBITS;
+    }
+    let has = |name: &[u8]| usize::from(loaded.iter().any(|s| s.name == name));
+    loads
+        + usize::from(shape.phdr)
+        + has(b".interp")
+        + has(b".dynamic")
+        + note_runs(loaded).len()
+        + has(b".note.gnu.property")
+        + usize::from(loaded.iter().any(|s| s.has(SHF_TLS)))
+        + has(b".eh_frame_hdr")
+        + usize::from(shape.stack.is_some())
+        + usize::from(loaded.iter().any(|s| is_relro(s, shape) && !is_tbss(s)))
+}
+
+fn is_tbss(section: &OutputSection) -> bool {
+    section.has(SHF_TLS) && section.sh_type == SHT_NOBITS
+}
+
+/// Runs of notes of equal alignment: a PT_NOTE each, because readers step by the segment's alignment.
+fn note_runs<'s>(loaded: &[&'s OutputSection]) -> Vec<Vec<&'s OutputSection>> {
+    let mut runs: Vec<Vec<&OutputSection>> = Vec::new();
+    let mut previous_is_note = false;
+    for section in loaded {
+        let is_note = section.sh_type == SHT_NOTE;
+        if is_note {
+            match runs.last_mut() {
+                Some(run) if previous_is_note && run[0].align_log2 == section.align_log2 => run.push(section),
+                _ => runs.push(vec![section]),
+            }
+        }
+        previous_is_note = is_note;
+    }
+    runs
+}
+
+impl<'a> Placer<'a> {
+    fn new(sections: &'a [OutputSection], shape: &'a Shape, header_size: u64) -> Placer<'a> {
+        Placer {
+            sections,
+            shape,
+            placements: vec![Placement::default(); sections.len()],
+            loads: Vec::new(),
+            offset: header_size,
+            address: shape.image_base + header_size,
+            next_index: 1,
+            header_size,
+            image_end: shape.image_base + header_size,
+        }
+    }
+
+    fn place(&mut self, position: u32, section: &OutputSection, align: u64) {
+        let index = self.next_index;
+        self.next_index += 1;
+        if !section.has(SHF_ALLOC) {
+            self.offset = self.offset.next_multiple_of(align);
+            self.placements[position as usize] = Placement { address: 0, offset: self.offset, index };
+            self.offset += section.size;
+            return;
+        }
+        if self.loads.is_empty() {
+            let mut load = first_load(self.shape);
+            load.file_end = self.header_size;
+            load.memory_end = load.address + self.header_size;
+            self.loads.push(load);
+        }
+        if !is_tbss(section) {
+            self.start_segment_for(section);
+        }
+        let address = self.address.next_multiple_of(align);
+        if is_tbss(section) {
+            // Takes up no room: the next section starts where it would start without it.
+            self.placements[position as usize] = Placement { address, offset: self.offset, index };
+            return;
+        }
+        let is_bits = section.sh_type != SHT_NOBITS;
+        if is_bits {
+            self.offset += address - self.address;
+        }
+        self.address = address;
+        self.placements[position as usize] = Placement { address, offset: self.offset, index };
+        self.address += section.size;
+        if is_bits {
+            self.offset += section.size;
+        }
+        if let Some(load) = self.loads.last_mut() {
+            load.flags |= load_flags(section, self.shape);
+            load.memory_end = self.address;
+            if is_bits {
+                load.file_end = self.offset;
+            }
+        }
+        self.image_end = self.image_end.max(self.address);
+    }
+
+    /// Opens a new PT_LOAD where the protection changes, at a fixed address, and behind zero-filled data.
+    fn start_segment_for(&mut self, section: &OutputSection) {
+        let Some(load) = self.loads.last().copied() else { return };
+        let fixed = self.shape.starts.iter().rfind(|(name, _)| name == section.name).map(|(_, address)| *address);
+        let is_gap = load.memory_end - load.address > load.file_end - load.offset && section.sh_type != SHT_NOBITS;
+        if continues(&load, section, self.shape) && fixed.is_none() && !is_gap {
+            return;
+        }
+        let page = self.shape.page_size;
+        let flags = load_flags(section, self.shape);
+        let code_changes = (flags | load.flags) & PF_X != 0 && flags & PF_X != load.flags & PF_X;
+        if let Some(address) = fixed {
+            // The offset follows the address modulo the page size.
+            let start = self.offset.next_multiple_of(page) + address % page;
+            self.offset = start;
+            self.address = address;
+        } else if self.shape.separate_all || self.shape.separate_code && code_changes {
+            self.offset = self.offset.next_multiple_of(page);
+            self.address = self.address.next_multiple_of(page);
+        } else {
+            // The same page of the file, mapped once more at the next page of memory.
+            self.address = self.address.next_multiple_of(page) + self.offset % page;
+        }
+        self.loads.push(Load {
+            flags,
+            is_relro: is_relro(section, self.shape),
+            is_large: section.has(SHF_X86_64_LARGE),
+            offset: self.offset,
+            address: self.address,
+            file_end: self.offset,
+            memory_end: self.address,
+        });
+    }
+
+    fn tls_block(&self, order: &[u32], align: u64) -> (u64, u64, u64) {
+        let mut block: Option<(u64, u64)> = None;
+        for position in order {
+            let section = &self.sections[*position as usize];
+            if section.has(SHF_TLS) && section.has(SHF_ALLOC) {
+                let start = self.placements[*position as usize].address;
+                let end = start + section.size;
+                block = Some(block.map_or((start, end), |(first, last)| (first.min(start), last.max(end))));
+            }
+        }
+        block.map_or((0, 0, 1), |(start, end)| (start, end - start, align))
+    }
+
+    fn segments(&self, order: &[u32], tls: (u64, u64, u64)) -> Vec<Segment> {
+        let mut list = Vec::new();
+        let at = |p_type, flags, name: &[u8], align| {
+            let position = order.iter().find(|i| self.sections[**i as usize].name == name)?;
+            let (section, place) = (&self.sections[*position as usize], self.placements[*position as usize]);
+            section.has(SHF_ALLOC).then_some(Segment {
+                p_type,
+                flags,
+                offset: place.offset,
+                address: place.address,
+                file_size: section.size,
+                memory_size: section.size,
+                align,
+            })
+        };
+        if self.shape.phdr {
+            let size = self.header_size - HEADER_SIZE;
+            list.push(Segment {
+                p_type: PT_PHDR,
+                flags: PF_R,
+                offset: HEADER_SIZE,
+                address: self.shape.image_base + HEADER_SIZE,
+                file_size: size,
+                memory_size: size,
+                align: 8,
+            });
+        }
+        list.extend(at(PT_INTERP, PF_R, b".interp", 1));
+        for load in &self.loads {
+            list.push(Segment {
+                p_type: PT_LOAD,
+                flags: load.flags,
+                offset: load.offset,
+                address: load.address,
+                file_size: load.file_end - load.offset,
+                memory_size: load.memory_end - load.address,
+                align: self.shape.page_size,
+            });
+        }
+        let dynamic_flags = if self.shape.rodynamic { PF_R } else { PF_R | PF_W };
+        list.extend(at(PT_DYNAMIC, dynamic_flags, b".dynamic", 8));
+        let loaded: Vec<&OutputSection> =
+            order.iter().map(|i| &self.sections[*i as usize]).filter(|s| s.has(SHF_ALLOC)).collect();
+        let place_of = |section: &OutputSection| {
+            let position = order.iter().find(|i| std::ptr::eq(&self.sections[**i as usize], section));
+            position.map_or(Placement::default(), |i| self.placements[*i as usize])
+        };
+        for run in note_runs(&loaded) {
+            let (first, last) = (run[0], run[run.len() - 1]);
+            let (start, end) = (place_of(first), place_of(last));
+            let size = end.address + last.size - start.address;
+            list.push(Segment {
+                p_type: PT_NOTE,
+                flags: PF_R,
+                offset: start.offset,
+                address: start.address,
+                file_size: size,
+                memory_size: size,
+                align: 1 << first.align_log2,
+            });
+        }
+        list.extend(at(PT_GNU_PROPERTY, PF_R, b".note.gnu.property", 8));
+        if loaded.iter().any(|s| s.has(SHF_TLS)) {
+            let data: u64 = loaded
+                .iter()
+                .filter(|s| s.has(SHF_TLS) && s.sh_type != SHT_NOBITS)
+                .map(|s| place_of(s).address + s.size - tls.0)
+                .max()
+                .unwrap_or(0);
+            let offset = loaded.iter().find(|s| s.has(SHF_TLS)).map_or(0, |s| place_of(s).offset);
+            list.push(Segment {
+                p_type: PT_TLS,
+                flags: PF_R,
+                offset,
+                address: tls.0,
+                file_size: data,
+                memory_size: tls.1,
+                align: tls.2,
+            });
+        }
+        list.extend(at(PT_GNU_EH_FRAME, PF_R, b".eh_frame_hdr", 4));
+        if let Some(flags) = self.shape.stack {
+            list.push(Segment {
+                p_type: PT_GNU_STACK,
+                flags,
+                offset: 0,
+                address: 0,
+                file_size: 0,
+                memory_size: self.shape.stack_size,
+                align: 16,
+            });
+        }
+        if let Some(load) = self.loads.iter().find(|l| l.is_relro) {
+            let end = load.memory_end.next_multiple_of(self.shape.page_size);
+            list.push(Segment {
+                p_type: PT_GNU_RELRO,
+                flags: PF_R,
+                offset: load.offset,
+                address: load.address,
+                file_size: load.file_end - load.offset,
+                memory_size: end - load.address,
+                align: 1,
+            });
+        }
+        list
+    }
+}

@@ -1,0 +1,391 @@
+//! The whole link on one page.
+//!
+//! ```text
+//!     open ==> parse ==> intern                      flow 1: ingest, per file, overlapped
+//!                  \\==> collect
+//!                           |  seal: every symbol is known
+//!                         select
+//!                  /--------+---------\
+//!             liveness            merge(debug)       lanes that do not need each other
+//!                  \--------+---------/
+//!               merge(loaded) . scan . size
+//!                           |  every size is known
+//!                         layout                     the one serial step: short
+//!                           |  every address is known
+//!     fill ==> digest ==> write ==> gather           flow 2: output, per task, overlapped
+//!                           |
+//!                         commit
+//! ```
+//!
+//! `==>` is a bounded channel. The milestones are types: [`Symbols`] (every symbol is known), [`Selection`],
+//! [`LiveSet`], [`Sizes`](crate::chunks::Sizes), [`Layout`]; a stage that needs a fact takes the value that proves it.
+
+use crate::build_id::{self, ChunkDigest, chunk_digest};
+use crate::chunks::{self, Sizes, Sizing};
+use crate::commit::Output;
+use crate::config::{BuildId, Config};
+use crate::context::Cx;
+use crate::dynamic;
+use crate::emit::{self, Task};
+use crate::image::Image;
+use crate::intern::{NameBatch, NameSink, SHARDS, Shard, Symbols};
+use crate::layout::{Layout, layout};
+use crate::liveness::{self, LiveSet};
+use crate::merge::{self, Merged};
+use crate::model::{File, Inputs};
+use crate::open::{Opened, Opener};
+use crate::outputs::{self, Outputs};
+use crate::parse::{MappedInput, parse};
+use crate::report::{Failed, Problem, Problems};
+use crate::scan;
+use crate::script::{SymbolList, parse_dynamic_list, parse_version_script};
+use crate::seal::{Parsed, seal};
+use crate::select::{self, Assignment, Provided, Selection};
+use crate::shape;
+use crate::tables;
+use crate::unwind;
+use crate::values::{self, Addresses, Resolving};
+use engine::{Flow, FlowError, Next, Panicked, Tracer};
+use std::num::NonZeroUsize;
+use std::sync::{Mutex, PoisonError};
+
+/// How a link went.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// What to tell the user, in command-line order.
+    pub problems: Vec<Problem>,
+    /// The output is in its place.
+    pub succeeded: bool,
+    /// Lines for standard output that options asked for.
+    pub listing: Vec<String>,
+}
+
+/// Links.
+pub fn link(config: &Config, tracer: &Tracer) -> Outcome {
+    let problems = Problems::default();
+    let threads = config.threads.unwrap_or(NonZeroUsize::MIN);
+    let result = engine::run(threads, tracer, |pool| run(&Cx { config, pool, problems: &problems }));
+    let succeeded = match result {
+        Ok(Ok(())) => true,
+        Ok(Err(Failed)) => false,
+        Err(panicked) => {
+            problems.push(internal_error(&panicked));
+            false
+        }
+    };
+    crate::commit::remove_temporaries();
+    let listing = problems.take_said();
+    Outcome { problems: problems.into_sorted(), succeeded, listing }
+}
+
+/// A bug of the linker, as the user sees it.
+fn internal_error(panicked: &Panicked) -> Problem {
+    let at = if panicked.label.is_empty() { String::new() } else { format!(" on {}", panicked.label) };
+    Problem::error(format!("internal error in stage {}{at}: {}", panicked.stage, panicked.message))
+        .note("this is a bug in manifold; no output was written")
+}
+
+fn run(cx: &Cx) -> Result<(), Failed> {
+    let (inputs, mut symbols, opened) = ingest(cx)?;
+    let mut inputs = inputs;
+    let (scripts, lists) = read_lists(cx, &opened)?;
+    let provided = select::provide(cx.config, &inputs, &mut symbols, &assignments(cx.config, &opened));
+    let selection = select::select(cx, &inputs, &symbols, &provided, &scripts, &lists)?;
+    crate::inflate::inflate(cx, &mut inputs, &selection);
+    cx.problems.checkpoint()?;
+    crate::listing::report(cx, &inputs, &symbols, &selection, &opened);
+
+    let seed = seed();
+    let names = outputs::number_names(&inputs, &selection);
+    let is_kept = |id: crate::model::SectionId| !selection.discarded[id.index()];
+    let ((unwind, live), debug) = cx.pool.join(
+        || {
+            let unwind = unwind::read(cx, &inputs, &selection);
+            let live = liveness::mark(cx, &inputs, &symbols, &provided, &selection, &unwind);
+            (unwind, live)
+        },
+        || {
+            let candidates = outputs::merge_candidates(cx, &inputs, &selection, &names, false, is_kept);
+            merge::merge(cx, &inputs, "merge/debug", &candidates, seed)
+        },
+    );
+    let (loaded, scan) = cx.pool.join(
+        || {
+            let is_live = |id| live.contains(id);
+            let candidates = outputs::merge_candidates(cx, &inputs, &selection, &names, true, is_live);
+            merge::merge(cx, &inputs, "merge/loaded", &candidates, seed)
+        },
+        || scan::scan(cx, &inputs, &symbols, &provided, &selection, &live, &unwind),
+    );
+    cx.problems.checkpoint()?;
+
+    let tables = tables::assign(cx, &inputs, &symbols, &selection, &scan);
+    let dynamic = dynamic::collect(cx, &inputs, &symbols, &selection, &scan, &tables);
+    let mut outputs = outputs::gather(cx, &inputs, &selection, &names, &live, &loaded, &debug);
+    let sizing = Sizing {
+        cx,
+        inputs: &inputs,
+        symbols: &symbols,
+        provided: &provided,
+        selection: &selection,
+        live: &live,
+        unwind: &unwind,
+        scan: &scan,
+        tables: &tables,
+        dynamic: &dynamic,
+    };
+    let mut sizes = chunks::add(&sizing, names, &mut outputs);
+    cx.problems.checkpoint()?;
+    let (layout, addresses) =
+        place(cx, &inputs, &symbols, &provided, &selection, &live, &tables, &loaded, &debug, &scan, &mut sizes, &mut outputs);
+    cx.problems.checkpoint()?;
+
+    let pool_addresses = |is_loaded: bool, list: &[u32]| -> Vec<u64> {
+        let address = |(n, output): (usize, &u32)| values::pool_address(&outputs, &layout, *output, is_loaded, n as u32);
+        list.iter().enumerate().map(address).collect()
+    };
+    let loaded_pools = pool_addresses(true, &outputs.loaded_pools);
+    let debug_pools = pool_addresses(false, &outputs.debug_pools);
+    let image = Image {
+        cx,
+        inputs: &inputs,
+        symbols: &symbols,
+        provided: &provided,
+        selection: &selection,
+        live: &live,
+        unwind: &unwind,
+        scan: &scan,
+        tables: &tables,
+        dynamic: &dynamic,
+        loaded: &loaded,
+        debug: &debug,
+        sizes: &sizes,
+        outputs: &outputs,
+        layout: &layout,
+        addresses: &addresses,
+        loaded_pools: &loaded_pools,
+        debug_pools: &debug_pools,
+        targets: &[],
+    };
+    let targets = cx.pool.map("layout/targets", selection.objects.len(), 8, |n| emit::targets(&image, n));
+    output(&Image { targets: &targets, ..image })?;
+    crate::listing::dependency_file(cx, &opened)
+}
+
+/// Flow 1: files are parsed while others are opened, names are numbered while files are parsed.
+fn ingest(cx: &Cx) -> Result<(Inputs, Symbols, Opened), Failed> {
+    let seed = seed();
+    let mut opener = Opener::new(cx.config, cx.problems);
+    let mut shards: Vec<Shard> = (0..SHARDS).map(|_| Shard::new()).collect();
+    let mut parsed: Vec<Parsed> = Vec::new();
+
+    let mut flow = Flow::<Failed>::new("ingest");
+    let (files, to_parse) = flow.channel::<Vec<MappedInput>>("files", 64);
+    let (names, to_intern) = flow.channel::<(usize, NameBatch)>("names", 1024);
+    let (objects, to_collect) = flow.channel::<Vec<Parsed>>("objects", 256);
+    flow.source("open", files, |files| match opener.next_batch() {
+        Some(batch) => {
+            files.send(batch);
+            Ok(Next::Continue)
+        }
+        None => Ok(Next::Done),
+    });
+    flow.parallel("parse", to_parse, (names, objects), |batch: Vec<MappedInput>, (names, objects)| {
+        let (parsed, batches) = parse_batch(cx, &batch, seed);
+        for batch in batches {
+            names.send(batch);
+        }
+        objects.send(parsed);
+        Ok(())
+    })
+    .labelled(|batch| engine::Label::from(batch.first().map_or(String::new(), |input| input.origin.to_string())));
+    flow.sharded("intern", to_intern, (), shards.iter_mut(), |number, shard, batch: NameBatch, ()| {
+        shard.intern(number, &batch);
+        Ok(())
+    });
+    flow.serial("collect", to_collect, (), |batch: Vec<Parsed>, ()| {
+        parsed.extend(batch);
+        Ok(())
+    });
+    finish(cx, flow.run(cx.pool))?;
+
+    let opened = opener.finish();
+    cx.problems.checkpoint()?;
+    if opened.files == 0 {
+        return Err(cx.problems.fail(Problem::error("no input files")));
+    }
+    let mut symbols = Symbols::seal(shards, seed);
+    let inputs = cx.pool.serial("seal", || seal(cx, parsed, &mut symbols, &opened));
+    Ok((inputs, symbols, opened))
+}
+
+fn parse_batch(cx: &Cx, batch: &[MappedInput], seed: u64) -> (Vec<Parsed>, Vec<(usize, NameBatch)>) {
+    let mut sink = NameSink::new(seed);
+    let mut files: Vec<(File, u32)> = Vec::with_capacity(batch.len());
+    for input in batch {
+        cx.pool.tracer().add_bytes(input.data.len());
+        let first_id = sink.len();
+        match parse(cx.config, input, &mut sink) {
+            Ok(file) => files.push((file, first_id)),
+            Err(problem) => cx.problems.push(problem),
+        }
+    }
+    let (ids, batches) = sink.finish();
+    let parsed = files.into_iter().map(|(file, first_id)| Parsed { file, ids: ids.clone(), first_id }).collect();
+    (parsed, batches)
+}
+
+/// Layout, repeated while the size of `.relr.dyn` depends on it.
+#[expect(clippy::too_many_arguments, reason = "everything that is known meets here, once")]
+fn place(
+    cx: &Cx,
+    inputs: &Inputs,
+    symbols: &Symbols,
+    provided: &Provided,
+    selection: &Selection,
+    live: &LiveSet,
+    tables: &tables::Tables,
+    loaded: &Merged,
+    debug: &Merged,
+    scan: &scan::Scan,
+    sizes: &mut Sizes,
+    outputs: &mut Outputs,
+) -> (Layout, Addresses) {
+    let shape = shape::shape(cx, inputs, selection, outputs);
+    outputs::drop_empty(outputs);
+    loop {
+        let layout = cx.pool.serial("layout", || layout(&outputs.sections, &shape));
+        let ibt = sizes.ibt;
+        let addresses = values::resolve(&Resolving {
+            cx,
+            inputs,
+            symbols,
+            provided,
+            selection,
+            live,
+            tables,
+            loaded,
+            debug,
+            outputs,
+            layout: &layout,
+            ibt,
+        });
+        let got = addresses.bases.got;
+        let has_grown = sizes.relocations.has_relr()
+            && chunks::update_relr(sizes, outputs, inputs, selection, scan, &addresses.sections, got);
+        if !has_grown {
+            return (layout, addresses);
+        }
+    }
+}
+
+/// Flow 2: buffers are filled, hashed and written while others are filled.
+fn output(image: &Image) -> Result<(), Failed> {
+    let cx = image.cx;
+    let tasks: Vec<Task> = emit::tasks(image);
+    let fail = |message: String| cx.problems.fail(Problem::error(message));
+    let output = Output::create(&cx.config.output).map_err(fail)?;
+    output.set_len(image.layout.file_size).map_err(fail)?;
+    let wants_digest = !matches!(cx.config.build_id, BuildId::None | BuildId::Uuid | BuildId::Bytes(_));
+    let free: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
+    let mut digests: Vec<ChunkDigest> = Vec::new();
+
+    let mut flow = Flow::<Failed>::new("output");
+    let (filled, to_digest) = flow.channel::<Filled>("filled", 8);
+    let (hashed, to_write) = flow.channel::<Filled>("hashed", 8);
+    let (written, to_gather) = flow.channel::<ChunkDigest>("written", 64);
+    let tasks = &tasks;
+    flow.indexed("fill", tasks.len(), filled, |n, filled| {
+        let mut buffer = free.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+        emit::fill(image, &tasks[n], &mut buffer);
+        cx.pool.tracer().add_bytes(buffer.len());
+        filled.send(Filled { offset: tasks[n].offset, buffer, digest: 0 });
+        Ok(())
+    });
+    flow.parallel("digest", to_digest, hashed, |mut filled: Filled, hashed| {
+        if wants_digest {
+            filled.digest = chunk_digest(&filled.buffer);
+        }
+        hashed.send(filled);
+        Ok(())
+    });
+    flow.parallel("write", to_write, written, |filled: Filled, written| {
+        output.write_at(&filled.buffer, filled.offset).map_err(fail)?;
+        let length = filled.buffer.len() as u64;
+        written.send(ChunkDigest { offset: filled.offset, length, digest: filled.digest });
+        free.lock().unwrap_or_else(PoisonError::into_inner).push(filled.buffer);
+        Ok(())
+    });
+    flow.serial("gather", to_gather, (), |digest: ChunkDigest, ()| {
+        digests.push(digest);
+        Ok(())
+    });
+    finish(cx, flow.run(cx.pool))?;
+
+    if let Some(offset) = emit::build_id_offset(image) {
+        digests.sort_unstable_by_key(|d| d.offset);
+        let id = build_id::build_id(&cx.config.build_id, &digests).map_err(|e| fail(format!("--build-id: {e}")))?;
+        output.write_at(&id, offset).map_err(fail)?;
+    }
+    if !cx.config.noinhibit_exec {
+        cx.problems.checkpoint()?;
+    }
+    if cx.config.fatal_warnings && cx.problems.has_any() {
+        return Err(Failed);
+    }
+    cx.pool.serial("commit", || output.commit()).map_err(fail)
+}
+
+/// A task's bytes on their way to the file.
+struct Filled {
+    offset: u64,
+    buffer: Vec<u8>,
+    digest: u128,
+}
+
+fn finish(cx: &Cx, result: Result<(), FlowError<Failed>>) -> Result<(), Failed> {
+    result.map_err(|error| match error {
+        FlowError::Stopped(failed) => failed,
+        FlowError::Panicked(panicked) => cx.problems.fail(internal_error(&panicked)),
+    })
+}
+
+/// Version scripts and dynamic lists.
+fn read_lists(cx: &Cx, opened: &Opened) -> Result<(Vec<crate::script::VersionScript>, SymbolList), Failed> {
+    let read = |path: &std::path::Path| {
+        crate::open::map_file(path).map_err(|error| {
+            let why = crate::open::reason(&error);
+            cx.problems.fail(Problem::error(format!("cannot open {}: {why}", path.display())))
+        })
+    };
+    let mut scripts = Vec::new();
+    for path in &cx.config.version_scripts {
+        let parsed = parse_version_script(read(path)?, &path.display().to_string());
+        scripts.push(parsed.map_err(|error| cx.problems.fail(Problem::error(error.to_string())))?);
+    }
+    scripts.extend(opened.version_scripts.iter().cloned());
+    let mut lists = cx.config.export_dynamic_symbols.clone();
+    for path in cx.config.dynamic_lists.iter().chain(&cx.config.export_dynamic_symbol_lists) {
+        let parsed = parse_dynamic_list(read(path)?, &path.display().to_string());
+        lists.add_list(parsed.map_err(|error| cx.problems.fail(Problem::error(error.to_string())))?);
+    }
+    Ok((scripts, lists))
+}
+
+/// Symbol assignments of the command line and of scripts, in order.
+fn assignments(config: &Config, opened: &Opened) -> Vec<Assignment> {
+    let of_options = config.defsyms.iter().map(|(name, value)| Assignment {
+        name: name.clone(),
+        value: value.clone(),
+        is_provide: false,
+        is_hidden: false,
+    });
+    of_options.chain(opened.assignments.iter().cloned()).collect()
+}
+
+/// A key for hashing that no input can know.
+fn seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(0u8)
+}
+

@@ -1,0 +1,261 @@
+//! Marks the input sections the output needs (`--gc-sections`).
+//!
+//! In: [`Selection`], [`Unwind`]. Out: [`LiveSet`], one flag an input section.
+//! Not here: folding equal sections; leaving out symbols (`chunks/symtab`).
+//!
+//! A section is live if a root names it or a live section relocates against it. Roots are the entry point and
+//! what the command line asks to keep, exported symbols, sections that run or are found without being referred to
+//! (`.init`, the arrays, notes, SHF_GNU_RETAIN, sections behind `__start_NAME`). Beyond relocations there are
+//! three edges: code keeps its exception tables (through its FDEs) and their personality routines; a section keeps
+//! those that follow it by SHF_LINK_ORDER; the members of a group keep each other.
+//!
+//! Without `--gc-sections` everything that belongs to a live file is live. Sections that are not loaded (debug
+//! information) are always live and keep nothing.
+//!
+//! Invariants
+//! - Flags are only set, never cleared: the order of visits cannot change the result.
+//! - A section that lost its COMDAT election is never live.
+//!
+//! Cost: one pass over the relocations of live sections.
+
+use crate::config::Strip;
+use crate::context::Cx;
+use crate::intern::Symbols;
+use crate::model::{FileId, Inputs, Object, Section, SectionId, SectionKind, SymbolId};
+use crate::parse::is_c_identifier;
+use crate::select::{Anchor, Provided, Selection};
+use crate::unwind::{ObjectUnwind, Unwind};
+use engine::Walk;
+use object::LittleEndian as LE;
+use object::elf::{
+    SHF_GNU_RETAIN, SHT_FINI_ARRAY, SHT_INIT_ARRAY, SHT_NOTE, SHT_PREINIT_ARRAY,
+};
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Which input sections reach the output.
+#[derive(Debug)]
+pub struct LiveSet {
+    flags: Vec<bool>,
+}
+
+impl LiveSet {
+    /// Whether a section is live.
+    pub fn contains(&self, id: SectionId) -> bool {
+        self.flags[id.index()]
+    }
+}
+
+/// Finds the live sections.
+pub fn mark(
+    cx: &Cx,
+    inputs: &Inputs,
+    symbols: &Symbols,
+    provided: &Provided,
+    selection: &Selection,
+    unwind: &Unwind,
+) -> LiveSet {
+    let flags: Vec<AtomicBool> = (0..inputs.section_bound).map(|_| AtomicBool::new(false)).collect();
+    let marking = Marking { cx, inputs, selection, unwind, flags: &flags, objects: object_positions(inputs, selection) };
+    if cx.config.gc_sections {
+        marking.run(symbols, provided);
+        if cx.config.print_gc_sections {
+            marking.report();
+        }
+    } else {
+        marking.keep_all();
+    }
+    LiveSet { flags: flags.into_iter().map(AtomicBool::into_inner).collect() }
+}
+
+/// Position in [`Selection::objects`] by file id.
+fn object_positions(inputs: &Inputs, selection: &Selection) -> Vec<u32> {
+    let mut positions = vec![u32::MAX; inputs.files.len()];
+    for (position, id) in selection.objects.iter().enumerate() {
+        positions[id.index()] = position as u32;
+    }
+    positions
+}
+
+/// A section on its way through the walk.
+type Place = (FileId, u32);
+
+struct Marking<'a> {
+    cx: &'a Cx<'a>,
+    inputs: &'a Inputs,
+    selection: &'a Selection,
+    unwind: &'a Unwind,
+    flags: &'a [AtomicBool],
+    objects: Vec<u32>,
+}
+
+impl Marking<'_> {
+    fn is_candidate(&self, object: &Object, index: usize, section: &Section) -> bool {
+        section.kind != SectionKind::Ignored && !self.selection.discarded[object.section_id(index).index()]
+    }
+
+    fn keep_all(&self) {
+        self.cx.pool.for_each("liveness/keep", self.selection.objects.len(), 8, |i| {
+            let object = self.inputs.object(self.selection.objects[i]);
+            for (index, section) in object.sections.iter().enumerate() {
+                if self.is_candidate(object, index, section) {
+                    self.flags[object.section_id(index).index()].store(true, Ordering::Relaxed);
+                }
+            }
+        });
+    }
+
+    /// Sets the flag; true if it was not set before and the section may be live at all.
+    fn claim(&self, object: &Object, index: u32) -> bool {
+        let section = &object.sections[index as usize];
+        let flag = &self.flags[object.section_id(index as usize).index()];
+        self.is_candidate(object, index as usize, section)
+            && !flag.load(Ordering::Relaxed)
+            && !flag.swap(true, Ordering::Relaxed)
+    }
+
+    fn run(&self, symbols: &Symbols, provided: &Provided) {
+        let started: HashSet<&[u8]> = provided
+            .list
+            .iter()
+            .filter_map(|p| match &p.anchor {
+                Anchor::SectionStart(name) | Anchor::SectionEnd(name) if is_c_identifier(name) => Some(*name),
+                _ => None,
+            })
+            .collect();
+        let kept: Vec<Vec<Place>> = self.cx.pool.map("liveness/roots", self.selection.objects.len(), 16, |i| {
+            let object = self.inputs.object(self.selection.objects[i]);
+            let mut places = Vec::new();
+            for (index, section) in object.sections.iter().enumerate() {
+                let is_root = match section.kind {
+                    SectionKind::Ignored => false,
+                    _ if !section.is_alloc() => true,
+                    _ => is_kept(object, section, &started),
+                };
+                if is_root && self.claim(object, index as u32) && section.is_alloc() {
+                    places.push((object.id, index as u32));
+                }
+            }
+            places
+        });
+        let mut roots = kept.concat();
+        for id in self.root_symbols(symbols) {
+            self.push_symbol(id, &mut |place| roots.push(place));
+        }
+        self.cx.pool.walk("liveness/mark", roots, |place: Place, walk| self.visit(place, walk));
+    }
+
+    /// Entry point, command line, exports, and what `--defsym` expressions mention.
+    fn root_symbols(&self, symbols: &Symbols) -> Vec<SymbolId> {
+        let config = self.cx.config;
+        let entry = config.entry.as_deref().unwrap_or(b"_start");
+        let named = config.undefined.iter().chain(&config.require_defined).map(Vec::as_slice);
+        let mut roots: Vec<SymbolId> =
+            named.chain([entry, &config.init, &config.fini]).filter_map(|n| symbols.find(n)).collect();
+        for (n, state) in self.selection.states.iter().enumerate() {
+            let id = SymbolId(n as u32);
+            if state.is_exported() {
+                roots.push(id);
+            }
+        }
+        for (_, value) in &config.defsyms {
+            value.for_each_symbol(&mut |name| roots.extend(symbols.find(name)));
+        }
+        roots
+    }
+
+    fn push_symbol(&self, id: SymbolId, push: &mut impl FnMut(Place)) {
+        let section = self.selection.sections[id.index()];
+        if section == SectionId::NONE {
+            return;
+        }
+        let object = self.inputs.object(self.selection.def(id).file());
+        let index = section.0 - object.section_base;
+        if self.claim(object, index) {
+            push((object.id, index));
+        }
+    }
+
+    fn visit(&self, (file, index): Place, walk: &mut Walk<Place>) {
+        let object = self.inputs.object(file);
+        let section = &object.sections[index as usize];
+        if section.kind == SectionKind::EhFrame {
+            // Its records are followed from the code they describe.
+            return;
+        }
+        let mut push = |place| walk.push(place);
+        self.follow(object, object.relocations(section), &mut push);
+        let unwind = &self.unwind.objects[self.objects[file.index()] as usize];
+        for fde in unwind.fdes_of(index) {
+            self.follow(object, unwind.relocations_of(&fde.record), &mut push);
+            let cie: &ObjectUnwind = unwind;
+            self.follow(object, cie.relocations_of(&unwind.cies[fde.cie as usize]), &mut push);
+        }
+        self.follow_companions(object, index, &mut push);
+    }
+
+    fn follow(&self, object: &Object, relocations: &[crate::elf::Rela], push: &mut impl FnMut(Place)) {
+        for relocation in relocations {
+            let symbol = relocation.r_sym(LE, false) as usize;
+            if symbol == 0 || symbol >= object.symbols.len() {
+                continue;
+            }
+            let id = object.symbol_id(symbol);
+            if id != SymbolId::NONE {
+                self.push_symbol(id, push);
+                continue;
+            }
+            let index = object.symbol_section(symbol);
+            if index != 0 && self.claim(object, index) {
+                push((object.id, index));
+            }
+        }
+    }
+
+    /// Sections that follow this one by SHF_LINK_ORDER, and the other members of its group.
+    fn follow_companions(&self, object: &Object, index: u32, push: &mut impl FnMut(Place)) {
+        for companion in object.companions_of(index) {
+            if self.claim(object, companion) {
+                push((object.id, companion));
+            }
+        }
+    }
+
+    fn report(&self) {
+        for id in &self.selection.objects {
+            let object = self.inputs.object(*id);
+            for (index, section) in object.sections.iter().enumerate() {
+                let id = object.section_id(index).index();
+                if section.is_alloc()
+                    && self.is_candidate(object, index, section)
+                    && section.kind != SectionKind::EhFrame
+                    && !self.flags[id].load(Ordering::Relaxed)
+                {
+                    let name = String::from_utf8_lossy(object.section_name(index)).into_owned();
+                    self.cx.problems.say(format!("removing unused section {}:({name})", object.origin));
+                }
+            }
+        }
+    }
+}
+
+/// Whether a section stays although nothing refers to it.
+fn is_kept(object: &Object, section: &Section, started: &HashSet<&[u8]>) -> bool {
+    if section.kind == SectionKind::EhFrame
+        || section.has(SHF_GNU_RETAIN)
+        || matches!(section.sh_type, SHT_INIT_ARRAY | SHT_FINI_ARRAY | SHT_PREINIT_ARRAY)
+        || section.sh_type == SHT_NOTE && !section.has(object::elf::SHF_GROUP)
+    {
+        return true;
+    }
+    let output = object.outputs[usize::from(section.output)].name;
+    matches!(
+        output,
+        b".init" | b".fini" | b".init_array" | b".fini_array" | b".preinit_array" | b".ctors" | b".dtors" | b".jcr"
+    ) || is_c_identifier(output) && started.contains(output)
+}
+
+/// Whether debug sections take part at all.
+pub fn keeps_debug(strip: Strip) -> bool {
+    strip == Strip::None
+}

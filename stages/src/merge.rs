@@ -1,0 +1,262 @@
+//! Merges equal strings and constants of SHF_MERGE sections (gABI, "Section Attribute Flags").
+//!
+//! In: the sections of one kind (debug strings, which depend on the live files only; or loaded ones, which
+//! depend on [`crate::liveness::LiveSet`]). Out: [`Merged`]: per section a map from input offset to output offset,
+//! and per pool the order of its unique pieces.
+//!
+//! A *pool* is what may be merged with each other: one output section, entry size, strings or not, alignment. A
+//! *piece* is a NUL-terminated string or a fixed-size constant.
+//!
+//! Every section is split into pieces once (SIMD scan, a 128-bit keyed hash each); the hashes go to the shard
+//! of a table their bits name, which numbers each distinct piece and remembers its first occurrence in
+//! command-line order. Equality is equality of 96 hash bits. Then every section lays out the pieces it is the
+//! first to have: a prefix sum over sections gives each its place, so the order of the output is the order of
+//! first occurrence, whatever the threads did and whatever the hash's key.
+//!
+//! Lookup goes from an input offset through a bitmap of piece starts with ranks to the piece's number, and from
+//! there to its place in the pool; offsets into the middle of a piece keep their distance from its start.
+
+mod pieces;
+mod table;
+
+pub use pieces::Pieces;
+
+use crate::context::Cx;
+use crate::model::{FileId, Inputs, Section, SectionId, SectionKind};
+use crate::report::Problem;
+use object::elf::SHF_STRINGS;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use table::{SHARDS, Table};
+
+/// What may be merged with each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PoolKey {
+    /// Index of the output section.
+    pub output: u32,
+    /// `sh_entsize`.
+    pub entsize: u32,
+    /// SHF_STRINGS.
+    pub is_strings: bool,
+    /// log2 of the alignment of each piece's section.
+    pub align_log2: u8,
+}
+
+/// One section on its way into a pool.
+#[derive(Debug)]
+struct Member {
+    file: FileId,
+    section: u32,
+    pieces: Pieces,
+    /// For each piece: its number in the table while merging, then its offset in the pool.
+    places: Vec<AtomicU32>,
+}
+
+/// A pool after merging.
+#[derive(Debug)]
+pub struct Pool {
+    /// What it holds.
+    pub key: PoolKey,
+    /// Size in bytes.
+    pub size: u64,
+    /// Members in command-line order, as indices into [`Merged`]'s members, with the offset in the pool of
+    /// the first piece each one contributes and the bytes it contributes.
+    contributions: Vec<Contribution>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Contribution {
+    member: u32,
+    start: u64,
+    size: u64,
+}
+
+/// All pools of one kind.
+#[derive(Debug, Default)]
+pub struct Merged {
+    /// The pools, ordered by key.
+    pub pools: Vec<Pool>,
+    members: Vec<Member>,
+    /// Which pool each member belongs to.
+    pool_of: Vec<u32>,
+    /// Section to member.
+    index: HashMap<SectionId, u32>,
+}
+
+/// A section to be merged.
+#[derive(Debug, Clone, Copy)]
+pub struct Candidate {
+    /// Its file.
+    pub file: FileId,
+    /// Its index.
+    pub section: u32,
+    /// The pool it goes to.
+    pub key: PoolKey,
+}
+
+impl Merged {
+    /// The member a section became, if it was merged.
+    pub fn member(&self, section: SectionId) -> Option<MemberId> {
+        self.index.get(&section).copied().map(MemberId)
+    }
+    /// The pool of a member.
+    pub fn pool_of(&self, member: MemberId) -> usize {
+        self.pool_of[member.0 as usize] as usize
+    }
+    /// Where an input offset of a member went: offset in the pool. Offsets behind the last piece keep their distance.
+    pub fn offset(&self, member: MemberId, offset: u64) -> u64 {
+        let member = &self.members[member.0 as usize];
+        let (piece, start) = member.pieces.find(offset);
+        match member.places.get(piece) {
+            Some(place) => u64::from(place.load(Ordering::Relaxed)) + (offset - start),
+            None => 0,
+        }
+    }
+    /// Number of parts [`Merged::write_part`] takes for a pool.
+    pub fn part_count(&self, pool: usize) -> usize {
+        self.pools[pool].contributions.len()
+    }
+    /// Where a part of a pool starts, and its size in bytes.
+    pub fn part_range(&self, pool: usize, part: usize) -> (u64, u64) {
+        let contribution = &self.pools[pool].contributions[part];
+        (contribution.start, contribution.size)
+    }
+    /// Writes the pieces a member contributes to its pool; `out` has the part's size.
+    pub fn write_part(&self, inputs: &Inputs, pool: usize, part: usize, out: &mut [u8]) {
+        let contribution = &self.pools[pool].contributions[part];
+        let member = &self.members[contribution.member as usize];
+        let contents = inputs.object(member.file).sections[member.section as usize].contents;
+        let align = 1u64 << self.pools[pool].key.align_log2;
+        let mut at = contribution.start;
+        for piece in 0..member.pieces.len() {
+            if member.pieces.is_owner(piece) {
+                let bytes = &contents[member.pieces.range(piece)];
+                at = at.next_multiple_of(align);
+                let start = (at - contribution.start) as usize;
+                out[start..start + bytes.len()].copy_from_slice(bytes);
+                at += bytes.len() as u64;
+            }
+        }
+    }
+}
+
+/// A merged section, as an index into [`Merged`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemberId(pub u32);
+
+/// Whether a section is to be merged, and if so by which key (with the output section still open).
+pub fn pool_key(section: &Section, output: u32) -> Option<PoolKey> {
+    (section.kind == SectionKind::Merge).then_some(PoolKey {
+        output,
+        entsize: section.entsize,
+        is_strings: section.has(SHF_STRINGS),
+        align_log2: section.align_log2,
+    })
+}
+
+/// Merges the candidates, which stand in command-line order.
+pub fn merge(cx: &Cx, inputs: &Inputs, stage: &'static str, candidates: &[Candidate], seed: u64) -> Merged {
+    let mut keys: Vec<PoolKey> = candidates.iter().map(|c| c.key).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let pool_index = |key: &PoolKey| keys.binary_search(key).unwrap_or(0) as u32;
+    let table = Table::new();
+    let mut members: Vec<Member> = cx.pool.map(stage, candidates.len(), grain(candidates.len()), |i| {
+        let candidate = &candidates[i];
+        let section = &inputs.object(candidate.file).sections[candidate.section as usize];
+        cx.pool.tracer().add_bytes(section.contents.len());
+        let pool = pool_index(&candidate.key);
+        // Pieces of different pools never meet: the pool is part of the key.
+        let (pieces, hashes) = Pieces::split(section, seed ^ u64::from(pool).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let places: Vec<AtomicU32> = (0..pieces.len()).map(|_| AtomicU32::new(0)).collect();
+        table.insert(i as u32, &hashes, &places);
+        Member { file: candidate.file, section: candidate.section, pieces, places }
+    });
+    let owners = table.seal();
+    // Who is first to have each piece, and how much room that takes.
+    let sizes: Vec<AtomicU32> = members.iter().map(|_| AtomicU32::new(0)).collect();
+    cx.pool.for_each_mut(stage, &mut members, grain(candidates.len()), |i, member| {
+        let align = 1u64 << candidates[i].key.align_log2;
+        let mut size = 0u64;
+        for piece in 0..member.pieces.len() {
+            let number = member.places[piece].load(Ordering::Relaxed);
+            if owners.owner(number) == (i as u32, piece as u32) {
+                member.pieces.set_owner(piece);
+                size = size.next_multiple_of(align) + member.pieces.range(piece).len() as u64;
+            }
+        }
+        let size = size.next_multiple_of(align);
+        match u32::try_from(size) {
+            Ok(size) => sizes[i].store(size, Ordering::Relaxed),
+            Err(_) => too_large(cx, inputs, member),
+        }
+    });
+    let mut pools: Vec<Pool> =
+        keys.iter().map(|key| Pool { key: *key, size: 0, contributions: Vec::new() }).collect();
+    let mut starts = vec![0u64; members.len()];
+    let mut pool_of = Vec::with_capacity(members.len());
+    for (i, candidate) in candidates.iter().enumerate() {
+        let index = pool_index(&candidate.key);
+        pool_of.push(index);
+        let pool = &mut pools[index as usize];
+        let size = u64::from(sizes[i].load(Ordering::Relaxed));
+        starts[i] = pool.size;
+        if size > 0 {
+            pool.contributions.push(Contribution { member: i as u32, start: pool.size, size });
+            pool.size += size;
+        }
+    }
+    for pool in &pools {
+        if pool.size > u64::from(u32::MAX) {
+            cx.problems.push(Problem::error("a pool of merged strings is larger than 4 GiB"));
+        }
+    }
+    place(cx, stage, candidates, &mut members, &starts, &owners);
+    let index = candidates
+        .iter()
+        .enumerate()
+        .map(|(i, c)| (inputs.object(c.file).section_id(c.section as usize), i as u32))
+        .collect();
+    Merged { pools, members, pool_of, index }
+}
+
+/// Gives every piece its offset in the pool: first the owners, which know theirs, then everybody else.
+fn place(
+    cx: &Cx,
+    stage: &'static str,
+    candidates: &[Candidate],
+    members: &mut [Member],
+    starts: &[u64],
+    owners: &table::Owners,
+) {
+    cx.pool.for_each(stage, members.len(), grain(members.len()), |i| {
+        let member = &members[i];
+        let align = 1u64 << candidates[i].key.align_log2;
+        let mut at = starts[i];
+        for piece in 0..member.pieces.len() {
+            if member.pieces.is_owner(piece) {
+                at = at.next_multiple_of(align);
+                owners.set_offset(member.places[piece].load(Ordering::Relaxed), at as u32);
+                at += member.pieces.range(piece).len() as u64;
+            }
+        }
+    });
+    cx.pool.for_each(stage, members.len(), grain(members.len()), |i| {
+        for place in &members[i].places {
+            place.store(owners.offset(place.load(Ordering::Relaxed)), Ordering::Relaxed);
+        }
+    });
+}
+
+/// Sections a claim: many small ones together, few large ones alone.
+fn grain(sections: usize) -> usize {
+    (sections / (64 * SHARDS)).clamp(1, 16)
+}
+
+fn too_large(cx: &Cx, inputs: &Inputs, member: &Member) {
+    let object = inputs.object(member.file);
+    let name = String::from_utf8_lossy(object.section_name(member.section as usize)).into_owned();
+    cx.problems.push(
+        Problem::error(format!("{}:({name}): more than 4 GiB of mergeable data", object.origin)).at(object.id.0, 0),
+    );
+}

@@ -1,0 +1,389 @@
+//! Finds, maps and identifies the input files, in command-line order.
+//!
+//! In: [`crate::config::Input`]s. Out: batches of [`MappedInput`]s with their ranks, ready to be parsed while
+//! the next ones are looked for; and, when all are out, [`Opened`]: what the scripts among them said.
+//!
+//! Archives are opened here and their members handed on one by one; their symbol indexes are not used, because
+//! reading the members' symbol tables in parallel is fast and works for archives without an index too.
+//! A library named twice is read once: archives do not depend on order here, and of a shared object only the
+//! second mention's modifiers matter.
+//!
+//! Files are mapped and never unmapped: names and contents are referred to until the output is written.
+
+mod map;
+mod search;
+
+pub use map::map_file;
+
+use crate::config::{Config, Input, InputName, Modifiers};
+use crate::elf::archive::{Archive, Contents};
+use crate::elf::identify::{FileKind, identify};
+use crate::model::{FileId, Origin};
+use crate::parse::MappedInput;
+use crate::report::{Problem, Problems};
+use crate::script::{Command, FileName, ScriptInput, VersionScript, parse_script};
+use crate::select::Assignment;
+use std::collections::{HashMap, VecDeque};
+use std::path::{Path, PathBuf};
+
+/// Members of an archive that travel in one batch at most.
+const BATCH_FILES: usize = 32;
+/// Bytes that travel in one batch, about.
+const BATCH_BYTES: usize = 1 << 20;
+
+/// What was learnt besides the files themselves.
+#[derive(Debug, Default)]
+pub struct Opened {
+    /// Number of files: all [`FileId`]s are below it.
+    pub files: u32,
+    /// Lazy files that must come in after all: an archive named again under `--whole-archive`.
+    pub forced: Vec<(FileId, FileId)>,
+    /// Shared objects named again without `--as-needed`.
+    pub needed: Vec<FileId>,
+    /// Symbol assignments of scripts.
+    pub assignments: Vec<Assignment>,
+    /// `VERSION` commands of scripts.
+    pub version_scripts: Vec<VersionScript>,
+    /// `EXTERN` commands of scripts.
+    pub undefined: Vec<Vec<u8>>,
+    /// `ENTRY` of a script.
+    pub entry: Option<Vec<u8>>,
+    /// Every file that was read, as found, in order: for `--trace` and `--dependency-file`.
+    pub paths: Vec<&'static Path>,
+}
+
+/// One thing to open.
+#[derive(Debug, Clone)]
+enum Request {
+    Path { path: PathBuf, modifiers: Modifiers },
+    Library { name: Vec<u8>, modifiers: Modifiers },
+    /// A name inside a script: looked for beside the script, then along the library path.
+    InScript { path: Vec<u8>, in_sysroot: bool, script: &'static Path, modifiers: Modifiers },
+}
+
+/// Walks the command line; each step yields a batch.
+pub struct Opener<'a> {
+    config: &'a Config,
+    problems: &'a Problems,
+    queue: VecDeque<Request>,
+    library_paths: Vec<PathBuf>,
+    known: HashMap<PathBuf, (FileId, FileId)>,
+    ready: VecDeque<MappedInput>,
+    ready_bytes: usize,
+    script_depth: usize,
+    opened: Opened,
+}
+
+impl<'a> Opener<'a> {
+    /// Starts at the first input of the command line.
+    pub fn new(config: &'a Config, problems: &'a Problems) -> Opener<'a> {
+        let queue = config.inputs.iter().map(|Input { name, modifiers }| match name {
+            InputName::File(path) | InputName::Script(path) => {
+                Request::Path { path: path.clone(), modifiers: *modifiers }
+            }
+            InputName::Library(name) => Request::Library { name: name.clone(), modifiers: *modifiers },
+        });
+        Opener {
+            config,
+            problems,
+            queue: queue.collect(),
+            library_paths: config.library_paths.clone(),
+            known: HashMap::new(),
+            ready: VecDeque::new(),
+            ready_bytes: 0,
+            script_depth: 0,
+            opened: Opened::default(),
+        }
+    }
+
+    /// The next batch, `None` after the last one. Problems are reported and the file in question left out.
+    pub fn next_batch(&mut self) -> Option<Vec<MappedInput>> {
+        while self.ready.len() < BATCH_FILES && self.ready_bytes < BATCH_BYTES {
+            let Some(request) = self.queue.pop_front() else { break };
+            let before = self.ready.len();
+            if let Err(problem) = self.open(request) {
+                self.problems.push(problem.at(self.opened.files, 0));
+            }
+            self.ready_bytes += self.ready.range(before..).map(|input| input.data.len()).sum::<usize>();
+        }
+        let mut batch = Vec::new();
+        let mut bytes = 0;
+        while batch.len() < BATCH_FILES && bytes < BATCH_BYTES {
+            let Some(input) = self.ready.pop_front() else { break };
+            bytes += input.data.len();
+            batch.push(input);
+        }
+        self.ready_bytes -= bytes;
+        (!batch.is_empty()).then_some(batch)
+    }
+
+    /// What was learnt on the way.
+    pub fn finish(self) -> Opened {
+        self.opened
+    }
+
+    fn open(&mut self, request: Request) -> Result<(), Problem> {
+        match request {
+            Request::Path { path, modifiers } => {
+                let path = match self.config.sysroot.as_deref() {
+                    Some(sysroot) => search::with_sysroot(&path, sysroot),
+                    None => path,
+                };
+                self.open_path(path, modifiers, None)
+            }
+            Request::Library { name, modifiers } => {
+                let found = search::library(&self.library_paths, &name, modifiers.prefer_static);
+                let Some((path, is_shared)) = found else {
+                    let shown = String::from_utf8_lossy(&name).into_owned();
+                    let mut problem = Problem::error(format!("unable to find library -l{shown}"));
+                    if self.library_paths.is_empty() {
+                        problem = problem.note("no library directories were given (-L)");
+                    }
+                    return Err(problem);
+                };
+                let needed_name = is_shared.then(|| file_name(&path));
+                self.open_path(path, modifiers, needed_name)
+            }
+            Request::InScript { path, in_sysroot, script, modifiers } => {
+                let sysroot = self.config.sysroot.as_deref();
+                let path = search::in_script(&path, in_sysroot, script, sysroot, &self.library_paths)
+                    .ok_or_else(|| {
+                        let name = String::from_utf8_lossy(&path).into_owned();
+                        Problem::error(format!("{}: cannot find {name}", script.display()))
+                    })?;
+                self.open_path(path, modifiers, None)
+            }
+        }
+    }
+
+    fn next_id(&mut self) -> FileId {
+        let id = FileId(self.opened.files);
+        self.opened.files += 1;
+        id
+    }
+
+    fn open_path(
+        &mut self,
+        path: PathBuf,
+        modifiers: Modifiers,
+        needed_name: Option<&'static [u8]>,
+    ) -> Result<(), Problem> {
+        let may_be_known = !modifiers.start_lib;
+        if let Some(known) = self.known.get(&path).copied().filter(|_| may_be_known) {
+            return self.mention_again(known, modifiers);
+        }
+        let data = map_file(&path)
+            .map_err(|error| Problem::error(format!("cannot open {}: {}", path.display(), reason(&error))))?;
+        let leaked: &'static Path = Box::leak(path.clone().into_boxed_path());
+        self.opened.paths.push(leaked);
+        let first = FileId(self.opened.files);
+        let origin = Origin { path: leaked, member: None };
+        let kind = identify(data);
+        match kind {
+            FileKind::Archive | FileKind::ThinArchive => {
+                self.open_archive(leaked, data, modifiers)?;
+                self.known.insert(path, (first, FileId(self.opened.files)));
+            }
+            FileKind::ElfShared(_) if modifiers.prefer_static && self.config.is_static => {
+                return Err(Problem::error(format!("attempted static link of dynamic object {}", leaked.display())));
+            }
+            FileKind::ElfShared(_) => {
+                let id = self.next_id();
+                let name = needed_name.unwrap_or_else(|| std::os::unix::ffi::OsStrExt::as_bytes(leaked.as_os_str()));
+                self.ready.push_back(MappedInput {
+                    id,
+                    origin,
+                    data,
+                    is_shared: true,
+                    is_lazy: false,
+                    in_archive: false,
+                    as_needed: modifiers.as_needed,
+                    needed_name: name,
+                });
+                self.known.insert(path, (id, FileId(id.0 + 1)));
+            }
+            FileKind::ElfObject(_) => {
+                let id = self.next_id();
+                self.ready.push_back(MappedInput {
+                    id,
+                    origin,
+                    data,
+                    is_shared: false,
+                    is_lazy: modifiers.start_lib && !modifiers.whole_archive,
+                    in_archive: false,
+                    as_needed: false,
+                    needed_name: b"",
+                });
+            }
+            FileKind::Text => self.open_script(leaked, data, modifiers)?,
+            other => return Err(Problem::error(unusable(&origin, other))),
+        }
+        Ok(())
+    }
+
+    /// A library named a second time.
+    fn mention_again(&mut self, (first, end): (FileId, FileId), modifiers: Modifiers) -> Result<(), Problem> {
+        if modifiers.whole_archive {
+            self.opened.forced.push((first, end));
+        }
+        if !modifiers.as_needed {
+            self.opened.needed.push(first);
+        }
+        Ok(())
+    }
+
+    fn open_archive(&mut self, path: &'static Path, data: &'static [u8], modifiers: Modifiers) -> Result<(), Problem> {
+        let name = path.display().to_string();
+        let archive = Archive::parse(data, &name).map_err(|error| Problem::error(error.to_string()))?;
+        for member in &archive.members {
+            let bytes = match &member.contents {
+                Contents::Inside(range) => &data[range.clone()],
+                Contents::File { .. } => {
+                    let file = beside(path, member.name);
+                    map_file(&file).map_err(|error| {
+                        Problem::error(format!("{name}: cannot open member {}: {}", file.display(), reason(&error)))
+                    })?
+                }
+                Contents::Nested { header_offset } => nested_member(path, member.name, *header_offset)?,
+            };
+            if is_rust_metadata(member.name) || bytes.is_empty() {
+                continue;
+            }
+            let origin = Origin { path, member: Some(member.name) };
+            match identify(bytes) {
+                FileKind::ElfObject(_) => {
+                    let id = self.next_id();
+                    self.ready.push_back(MappedInput {
+                        id,
+                        origin,
+                        data: bytes,
+                        is_shared: false,
+                        is_lazy: !modifiers.whole_archive,
+                        in_archive: true,
+                        as_needed: false,
+                        needed_name: b"",
+                    });
+                }
+                kind @ FileKind::LlvmBitcode => return Err(Problem::error(unusable(&origin, kind))),
+                // As ld does, members that are no objects are passed over.
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn open_script(&mut self, path: &'static Path, data: &'static [u8], modifiers: Modifiers) -> Result<(), Problem> {
+        const DEPTH_MAX: usize = 10_000;
+        self.script_depth += 1;
+        if self.script_depth > DEPTH_MAX {
+            return Err(Problem::error(format!("{}: linker scripts include each other", path.display())));
+        }
+        let name = path.display().to_string();
+        let script = parse_script(data, &name).map_err(|error| {
+            Problem::error(error.to_string()).note("the file is neither an object nor an archive, so it was read as a linker script")
+        })?;
+        let mut requests = Vec::new();
+        for command in script.commands {
+            match command {
+                Command::Input(list) | Command::Group(list) => {
+                    requests.extend(list.into_iter().map(|entry| script_request(entry, path, modifiers)));
+                }
+                Command::OutputFormat { default, .. } => check_format(&name, &default)?,
+                Command::SearchDir(FileName::Path { path, in_sysroot }) if !self.config.nostdlib => {
+                    let sysroot = self.config.sysroot.as_deref().filter(|_| in_sysroot);
+                    self.library_paths.push(search::search_dir(&path, sysroot));
+                }
+                Command::Version(version) => self.opened.version_scripts.push(version),
+                Command::Extern(names) => self.opened.undefined.extend(names),
+                Command::Entry(name) => self.opened.entry = Some(name),
+                Command::Include(file) => requests.push(Request::InScript {
+                    path: file,
+                    in_sysroot: false,
+                    script: path,
+                    modifiers,
+                }),
+                Command::Assign(assignment) => self.opened.assignments.push(Assignment {
+                    name: assignment.symbol,
+                    value: assignment.value,
+                    is_provide: assignment.provide,
+                    is_hidden: assignment.hidden,
+                }),
+                _ => {}
+            }
+        }
+        for request in requests.into_iter().rev() {
+            self.queue.push_front(request);
+        }
+        Ok(())
+    }
+}
+
+fn script_request(entry: ScriptInput, script: &'static Path, modifiers: Modifiers) -> Request {
+    let modifiers = Modifiers { as_needed: modifiers.as_needed || entry.as_needed, ..modifiers };
+    match entry.name {
+        FileName::Library(name) => Request::Library { name, modifiers },
+        FileName::Path { path, in_sysroot } => Request::InScript { path, in_sysroot, script, modifiers },
+    }
+}
+
+fn check_format(script: &str, format: &[u8]) -> Result<(), Problem> {
+    match format {
+        b"elf64-x86-64" | b"elf64-littlex86_64" => Ok(()),
+        other => {
+            let other = String::from_utf8_lossy(other);
+            Err(Problem::error(format!("{script}: OUTPUT_FORMAT({other}) is not supported; elf64-x86-64 is")))
+        }
+    }
+}
+
+/// rustc's metadata, which travels in every rlib.
+fn is_rust_metadata(member: &[u8]) -> bool {
+    member == b"lib.rmeta" || member == b"rust.metadata.bin" || member.ends_with(b".rmeta")
+}
+
+fn file_name(path: &Path) -> &'static [u8] {
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    std::os::unix::ffi::OsStrExt::as_bytes(name).to_vec().leak()
+}
+
+/// The member of a thin archive: its path is relative to the archive.
+fn beside(archive: &Path, member: &[u8]) -> PathBuf {
+    let member: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(member);
+    archive.parent().unwrap_or(Path::new("")).join(member)
+}
+
+/// A member of an archive that a thin archive refers to.
+fn nested_member(path: &Path, inner: &[u8], header_offset: u64) -> Result<&'static [u8], Problem> {
+    let file = beside(path, inner);
+    let data = map_file(&file)
+        .map_err(|error| Problem::error(format!("{}: cannot open {}: {}", path.display(), file.display(), reason(&error))))?;
+    let name = file.display().to_string();
+    let archive = Archive::parse(data, &name).map_err(|error| Problem::error(error.to_string()))?;
+    let member = archive.members.iter().find(|m| m.header_offset == header_offset);
+    match member.map(|m| &m.contents) {
+        Some(Contents::Inside(range)) => Ok(&data[range.clone()]),
+        _ => Err(Problem::error(format!("{}: {name} has no member at offset {header_offset:#x}", path.display()))),
+    }
+}
+
+/// The words of an I/O error, without the number Rust appends.
+pub fn reason(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error") {
+        Some(at) => text[..at].to_string(),
+        None => text,
+    }
+}
+
+fn unusable(origin: &Origin, kind: FileKind) -> String {
+    match kind {
+        FileKind::LlvmBitcode => format!(
+            "{origin}: is LLVM bitcode (compiled with -flto), which manifold cannot compile yet: recompile it with \
+             -fno-lto or -ffat-lto-objects"
+        ),
+        FileKind::ElfOther(_) => format!("{origin}: is an ELF file, but neither an object nor a shared object"),
+        FileKind::Empty => format!("{origin}: file is empty"),
+        FileKind::Unknown(what) => format!("{origin}: unknown file type: this is {what}"),
+        _ => format!("{origin}: unknown file type"),
+    }
+}

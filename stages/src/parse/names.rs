@@ -1,0 +1,132 @@
+//! Which output section an input section goes to, by its name.
+//!
+//! The table follows GNU ld's default script: the longest matching prefix decides, `.text.foo` is `.text`,
+//! `.data.rel.ro.local.x` is `.data.rel.ro`, an unknown name stays as it is.
+
+/// (input prefix, output name). A prefix matches the whole name or the name up to a following dot.
+const PREFIXES: &[(&[u8], &[u8])] = &[
+    (b".text", b".text"),
+    (b".rodata", b".rodata"),
+    (b".data.rel.ro", b".data.rel.ro"),
+    (b".data", b".data"),
+    (b".bss.rel.ro", b".bss.rel.ro"),
+    (b".bss", b".bss"),
+    (b".init_array", b".init_array"),
+    (b".fini_array", b".fini_array"),
+    (b".preinit_array", b".preinit_array"),
+    (b".ctors", b".ctors"),
+    (b".dtors", b".dtors"),
+    (b".tdata", b".tdata"),
+    (b".tbss", b".tbss"),
+    (b".gcc_except_table", b".gcc_except_table"),
+    (b".exception_ranges", b".exception_ranges"),
+    (b".stub", b".text"),
+    (b".ltext", b".ltext"),
+    (b".lrodata", b".lrodata"),
+    (b".ldata", b".ldata"),
+    (b".lbss", b".lbss"),
+    (b".gnu.linkonce.t", b".text"),
+    (b".gnu.linkonce.r", b".rodata"),
+    (b".gnu.linkonce.d.rel.ro", b".data.rel.ro"),
+    (b".gnu.linkonce.d", b".data"),
+    (b".gnu.linkonce.b", b".bss"),
+    (b".gnu.linkonce.td", b".tdata"),
+    (b".gnu.linkonce.tb", b".tbss"),
+    (b".gnu.linkonce.lr", b".lrodata"),
+    (b".gnu.linkonce.l", b".ldata"),
+    (b".gnu.linkonce.lb", b".lbss"),
+    (b".gnu.linkonce.wi", b".debug_info"),
+    (b".gnu.linkonce.armexidx", b".ARM.exidx"),
+];
+
+/// Parts of `.text` that stand before the rest of it, in this order (GNU ld's default script).
+const TEXT_ORDER: &[&[u8]] = &[b".text.unlikely", b".text.exit", b".text.startup", b".text.hot", b".text.sorted"];
+
+fn has_prefix(name: &[u8], prefix: &[u8]) -> bool {
+    name.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest[0] == b'.')
+}
+
+/// The name of the output section for an input section of this name.
+pub fn output_name(name: &'static [u8], keep_text_prefix: bool) -> &'static [u8] {
+    if keep_text_prefix && name.starts_with(b".text.") {
+        const KEPT: [&[u8]; 6] =
+            [b".text.hot", b".text.unknown", b".text.unlikely", b".text.exit", b".text.startup", b".text.split"];
+        if let Some(kept) = KEPT.iter().find(|p| has_prefix(name, p)) {
+            return kept;
+        }
+    }
+    let mut best: (&[u8], &'static [u8]) = (b"", name);
+    for &(prefix, output) in PREFIXES {
+        if prefix.len() > best.0.len() && has_prefix(name, prefix) {
+            best = (prefix, output);
+        }
+    }
+    best.1
+}
+
+/// Place of a `.text*` section among its kind: 0 to 4 for the parts that go first, 5 for plain code.
+pub fn text_order(name: &[u8]) -> u32 {
+    TEXT_ORDER.iter().position(|p| has_prefix(name, p)).unwrap_or(TEXT_ORDER.len()) as u32
+}
+
+/// Place of an `.init_array.N`/`.ctors.N`/… section: N for arrays, 65535 - N for `.ctors`/`.dtors`, and
+/// behind all numbered ones for a plain name.
+pub fn array_order(name: &[u8]) -> u32 {
+    const PLAIN: u32 = 65_536;
+    let number = |prefix: &[u8]| -> Option<u32> {
+        std::str::from_utf8(name.strip_prefix(prefix)?).ok()?.parse::<u32>().ok().filter(|n| *n <= 65_535)
+    };
+    if let Some(n) = number(b".init_array.").or_else(|| number(b".fini_array.")).or_else(|| number(b".preinit_array.")) {
+        return n;
+    }
+    match number(b".ctors.").or_else(|| number(b".dtors.")) {
+        Some(n) => 65_535 - n,
+        None => PLAIN,
+    }
+}
+
+/// Whether a section that is not loaded holds debug information, which `-S` leaves out.
+pub fn is_debug_name(name: &[u8]) -> bool {
+    const PREFIXES: [&[u8]; 6] =
+        [b".debug_", b".zdebug_", b".stab", b".gnu.debuglto_", b".gnu.linkonce.wi.", b".gdb_index"];
+    name == b".debug" || name == b".line" || PREFIXES.iter().any(|p| name.starts_with(p))
+}
+
+/// Whether a section name is an identifier of C, so that `__start_NAME` and `__stop_NAME` mean something.
+pub fn is_c_identifier(name: &[u8]) -> bool {
+    !name.is_empty()
+        && !name[0].is_ascii_digit()
+        && name.iter().all(|c| c.is_ascii_alphanumeric() || *c == b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn longest_prefix_decides() {
+        for (input, output) in [
+            (&b".text._ZN3foo"[..], &b".text"[..]),
+            (b".textual", b".textual"),
+            (b".data.rel.ro.local.x", b".data.rel.ro"),
+            (b".data.rel.x", b".data"),
+            (b".gnu.linkonce.tb.x", b".tbss"),
+            (b".gnu.linkonce.t.x", b".text"),
+            (b"my_section", b"my_section"),
+            (b".rodata.cst16", b".rodata"),
+        ] {
+            assert_eq!(output_name(input, false), output, "{}", String::from_utf8_lossy(input));
+        }
+        assert_eq!(output_name(b".text.hot.f", true), b".text.hot");
+        assert_eq!(output_name(b".text.f", true), b".text");
+    }
+
+    #[test]
+    fn orders() {
+        assert!(text_order(b".text.unlikely.x") < text_order(b".text.hot"));
+        assert_eq!(text_order(b".text.hotel"), 5);
+        assert_eq!(array_order(b".init_array.00101"), 101);
+        assert_eq!(array_order(b".ctors.65434"), 101);
+        assert_eq!(array_order(b".init_array"), 65_536);
+    }
+}

@@ -1,0 +1,507 @@
+//! Relocatable objects (gABI: "ELF Header", "Sections", "Symbol Table", "Section Groups").
+
+use super::names::{array_order, is_debug_name, output_name, text_order};
+use super::{MappedInput, is_excluded};
+use crate::config::{Config, Strip};
+use crate::elf::{Ehdr, Rela, Shdr, Sym, c_string, range, slice_of};
+use crate::intern::NameSink;
+use crate::model::{Group, Object, OutputName, Section, SectionKind, SymbolId, VersionedName};
+use object::LittleEndian as LE;
+use object::elf::{
+    ELFCLASS64, ELFDATA2LSB, EM_X86_64, ET_REL, GRP_COMDAT, SHF_ALLOC, SHF_COMPRESSED, SHF_EXCLUDE, SHF_EXECINSTR,
+    SHF_LINK_ORDER, SHF_MERGE, SHF_STRINGS, SHF_WRITE, SHN_LORESERVE, SHN_UNDEF, SHN_XINDEX, SHT_GROUP,
+    SHT_NOBITS, SHT_NULL, SHT_PROGBITS, SHT_REL, SHT_RELA, SHT_STRTAB, SHT_SYMTAB, SHT_SYMTAB_SHNDX,
+};
+
+/// Range of section types that LLVM defines for the linker's eyes only (address significance, dependent
+/// libraries, call-graph profile, embedded bitcode, …).
+const SHT_LLVM: std::ops::RangeInclusive<u32> = 0x6fff_4c00..=0x6fff_4cff;
+/// SHT_X86_64_UNWIND.
+const SHT_X86_64_UNWIND: u32 = 0x7000_0001;
+/// SHT_CREL (compact relocations).
+const SHT_CREL: u32 = 0x4000_0014;
+
+/// Parses an object; the error says what is wrong, without the file's name.
+pub(super) fn parse(config: &Config, input: &MappedInput, names: &mut NameSink) -> Result<Object, String> {
+    let data = input.data;
+    let (header, headers) = section_headers(data)?;
+    let shstrtab = section_names(data, header, headers)?;
+
+    let mut object = Object {
+        id: input.id,
+        origin: input.origin,
+        is_lazy: input.is_lazy,
+        exclude: is_excluded(config, input),
+        sections: Vec::with_capacity(headers.len()),
+        shstrtab,
+        symbols: &[],
+        first_global: 0,
+        strtab: &[],
+        ids: Vec::new(),
+        name_lengths: Vec::new(),
+        versioned: Vec::new(),
+        shndx_table: &[],
+        groups: Vec::new(),
+        outputs: Vec::new(),
+        section_base: 0,
+        properties: None,
+        wants_executable_stack: false,
+        warnings: Vec::new(),
+        compressed: Vec::new(),
+        companions: Vec::new(),
+        has_gcc_lto: false,
+    };
+    let mut symtab = None;
+    let mut last_output: (u32, u16) = (u32::MAX, 0);
+    for (index, shdr) in headers.iter().enumerate() {
+        let section = read_section(config, &mut object, data, index, shdr, &mut last_output)?;
+        object.sections.push(section);
+        if shdr.sh_type.get(LE) == SHT_SYMTAB {
+            symtab = Some(shdr);
+        }
+    }
+    attach_relocations(&mut object, headers)?;
+    drop_merge_where_impossible(&mut object);
+    if let Some(shdr) = symtab {
+        read_symbols(&mut object, data, headers, shdr)?;
+    }
+    read_groups(&mut object, headers, names)?;
+    if config.gc_sections {
+        find_companions(&mut object);
+    }
+    intern_names(&mut object, names)?;
+    Ok(object)
+}
+
+/// The file header and the section header table, checked to lie within the file.
+fn section_headers(data: &'static [u8]) -> Result<(&'static Ehdr, &'static [Shdr]), String> {
+    let (header, _) = object::pod::from_bytes::<Ehdr>(data)
+        .map_err(|()| "file is too short for an ELF header: truncated?".to_string())?;
+    let ident = &header.e_ident;
+    if ident.magic != object::elf::ELFMAG {
+        return Err("not an ELF file".into());
+    }
+    if ident.class != ELFCLASS64 || ident.data != ELFDATA2LSB || header.e_machine.get(LE) != EM_X86_64 {
+        return Err(format!(
+            "is incompatible with elf_x86_64: {}",
+            machine_description(ident.class, header.e_machine.get(LE))
+        ));
+    }
+    if header.e_type.get(LE) != ET_REL {
+        return Err("is not a relocatable object file".into());
+    }
+    let offset = header.e_shoff.get(LE);
+    if offset == 0 {
+        return Ok((header, &[]));
+    }
+    if usize::from(header.e_shentsize.get(LE)) != size_of::<Shdr>() {
+        return Err(format!("section header size is {}, not 64: corrupt file", header.e_shentsize.get(LE)));
+    }
+    let first = range(data, offset, size_of::<Shdr>() as u64)
+        .ok_or("section header table lies outside the file: truncated?")?;
+    let count = match header.e_shnum.get(LE) {
+        0 => slice_of::<Shdr>(first)[0].sh_size.get(LE),
+        n => u64::from(n),
+    };
+    let table = count
+        .checked_mul(size_of::<Shdr>() as u64)
+        .and_then(|size| range(data, offset, size))
+        .ok_or("section header table lies outside the file: truncated?")?;
+    if count > u64::from(u32::MAX / 2) {
+        return Err("too many sections".into());
+    }
+    Ok((header, slice_of(table)))
+}
+
+/// What a foreign object is, for the error.
+fn machine_description(class: u8, machine: u16) -> String {
+    let bits = if class == ELFCLASS64 { 64 } else { 32 };
+    let name = match machine {
+        object::elf::EM_386 => "i386",
+        EM_X86_64 => "x86-64",
+        object::elf::EM_AARCH64 => "aarch64",
+        object::elf::EM_ARM => "arm",
+        object::elf::EM_RISCV => "riscv",
+        object::elf::EM_PPC64 => "powerpc64",
+        object::elf::EM_S390 => "s390x",
+        object::elf::EM_LOONGARCH => "loongarch",
+        object::elf::EM_BPF => "bpf",
+        _ => return format!("it is a {bits}-bit file for machine {machine}"),
+    };
+    format!("it is a {bits}-bit {name} file")
+}
+
+fn section_names(data: &'static [u8], header: &Ehdr, headers: &[Shdr]) -> Result<&'static [u8], String> {
+    if headers.is_empty() {
+        return Ok(&[]);
+    }
+    let index = match header.e_shstrndx.get(LE) {
+        SHN_XINDEX => headers[0].sh_link.get(LE),
+        n => u32::from(n),
+    };
+    if index == 0 {
+        return Ok(&[]);
+    }
+    let shdr = headers.get(index as usize).ok_or("index of the section name table is out of range")?;
+    section_bytes(data, shdr).ok_or_else(|| "section name table lies outside the file: truncated?".into())
+}
+
+fn section_bytes(data: &'static [u8], shdr: &Shdr) -> Option<&'static [u8]> {
+    if shdr.sh_type.get(LE) == SHT_NOBITS {
+        return Some(&[]);
+    }
+    range(data, shdr.sh_offset.get(LE), shdr.sh_size.get(LE))
+}
+
+/// Reduces one header to a [`Section`]: its kind from flags and type first, from its name where needed.
+fn read_section(
+    config: &Config,
+    object: &mut Object,
+    data: &'static [u8],
+    index: usize,
+    shdr: &Shdr,
+    last_output: &mut (u32, u16),
+) -> Result<Section, String> {
+    let sh_type = shdr.sh_type.get(LE);
+    let sh_flags = shdr.sh_flags.get(LE);
+    let size = shdr.sh_size.get(LE);
+    let name_offset = shdr.sh_name.get(LE);
+    let mut section = Section {
+        contents: &[],
+        size,
+        flags: sh_flags as u32,
+        rela: 0,
+        link: 0,
+        entsize: 0,
+        sh_type,
+        output: 0,
+        kind: SectionKind::Ignored,
+        align_log2: 0,
+        name: name_offset,
+        order: 0,
+    };
+    if sh_type == SHT_NULL {
+        return Ok(section);
+    }
+    section.contents = section_bytes(data, shdr)
+        .ok_or_else(|| format!("section {index} lies outside the file: the file is truncated or corrupt"))?;
+    if matches!(sh_type, SHT_RELA | SHT_SYMTAB | SHT_STRTAB | SHT_SYMTAB_SHNDX | SHT_GROUP) {
+        return Ok(section);
+    }
+    let name = c_string(object.shstrtab, name_offset as usize);
+    let describe = || format!("section {}", String::from_utf8_lossy(name));
+    if matches!(sh_type, SHT_REL | SHT_CREL) {
+        let format = if sh_type == SHT_REL { "SHT_REL" } else { "SHT_CREL" };
+        return Err(format!("{}: {format} relocations are not supported on x86-64", describe()));
+    }
+    section.align_log2 = match shdr.sh_addralign.get(LE) {
+        0 => 0,
+        n if n.is_power_of_two() && n <= 1 << 40 => n.trailing_zeros() as u8,
+        n => return Err(format!("{}: alignment {n} is not a power of two", describe())),
+    };
+    let is_alloc = section.is_alloc();
+    if section.has(SHF_EXCLUDE) && !is_alloc || SHT_LLVM.contains(&sh_type) {
+        object.has_gcc_lto |= name.starts_with(b".gnu.lto_");
+        return Ok(section);
+    }
+    if sh_flags & u64::from(SHF_COMPRESSED) != 0 {
+        object.compressed.push(index as u32);
+    }
+    if !is_alloc && is_debug_name(name) {
+        if config.strip != Strip::None {
+            return Ok(section);
+        }
+        if name.starts_with(b".zdebug_") {
+            object.compressed.push(index as u32);
+        }
+    }
+    if name.starts_with(b".gnu.warning") {
+        let symbol = name.strip_prefix(b".gnu.warning.").unwrap_or(b"");
+        let text = section.contents.split(|c| *c == 0).next().unwrap_or(b"");
+        object.warnings.push((symbol, text));
+        return Ok(section);
+    }
+    match name {
+        b".note.GNU-stack" => {
+            object.wants_executable_stack = section.has(SHF_EXECINSTR);
+            return Ok(section);
+        }
+        b".note.gnu.property" => {
+            object.properties = Some(section.contents);
+            return Ok(section);
+        }
+        _ => {}
+    }
+    section.kind = match sh_type {
+        SHT_NOBITS => SectionKind::NoBits,
+        SHT_PROGBITS | SHT_X86_64_UNWIND if name == b".eh_frame" && is_alloc => SectionKind::EhFrame,
+        SHT_PROGBITS if section.has(SHF_MERGE) && !section.has(SHF_WRITE) => {
+            section.entsize = u32::try_from(shdr.sh_entsize.get(LE)).unwrap_or(0);
+            SectionKind::Merge
+        }
+        _ => SectionKind::Regular,
+    };
+    if section.has(SHF_LINK_ORDER) {
+        section.link = shdr.sh_link.get(LE);
+    }
+    if *last_output != (name_offset, last_output.1) {
+        let output = if name.starts_with(b".zdebug_") {
+            // The inflated section is an ordinary one.
+            debug_name_of_zdebug(name)
+        } else {
+            output_name(name, config.z.keep_text_section_prefix)
+        };
+        let key = OutputName { name: array_for_ctors(object, output), is_alloc };
+        let slot = match object.outputs.iter().rposition(|o| *o == key) {
+            Some(slot) => slot,
+            None => {
+                object.outputs.push(key);
+                object.outputs.len() - 1
+            }
+        };
+        let slot = u16::try_from(slot).map_err(|_| "more than 65,535 different section names".to_string())?;
+        *last_output = (name_offset, slot);
+    }
+    section.output = last_output.1;
+    section.order = match object.outputs[usize::from(section.output)].name {
+        b".text" => text_order(name),
+        b".init_array" | b".fini_array" | b".ctors" | b".dtors" => array_order(name),
+        _ => 0,
+    };
+    // Two input sections of equal name offset but different SHF_ALLOC must not share the cached slot.
+    if object.outputs[usize::from(section.output)].is_alloc != is_alloc {
+        *last_output = (u32::MAX, 0);
+        return read_section(config, object, data, index, shdr, last_output);
+    }
+    Ok(section)
+}
+
+/// `.ctors` and `.dtors` of ordinary objects join the arrays that modern C libraries run; those of
+/// `crtbegin.o`/`crtend.o` stay, because the code there walks them itself.
+fn array_for_ctors(object: &Object, output: &'static [u8]) -> &'static [u8] {
+    let is_crt = || {
+        let name = match object.origin.member {
+            Some(member) => member,
+            None => std::os::unix::ffi::OsStrExt::as_bytes(object.origin.path.as_os_str()),
+        };
+        let base = name.rsplit(|c| *c == b'/').next().unwrap_or(name);
+        base.starts_with(b"crtbegin") || base.starts_with(b"crtend") || base.starts_with(b"clang_rt.crt")
+    };
+    match output {
+        b".ctors" if !is_crt() => b".init_array",
+        b".dtors" if !is_crt() => b".fini_array",
+        other => other,
+    }
+}
+
+fn debug_name_of_zdebug(name: &'static [u8]) -> &'static [u8] {
+    // Leaked once a section of a compressed object: some tens of bytes.
+    let mut plain = b".debug_".to_vec();
+    plain.extend_from_slice(&name[b".zdebug_".len()..]);
+    plain.leak()
+}
+
+/// Points every section at the SHT_RELA section that applies to it.
+fn attach_relocations(object: &mut Object, headers: &[Shdr]) -> Result<(), String> {
+    for (index, shdr) in headers.iter().enumerate() {
+        if shdr.sh_type.get(LE) != SHT_RELA {
+            continue;
+        }
+        let target = shdr.sh_info.get(LE) as usize;
+        if target == 0 || target >= headers.len() {
+            return Err(format!("relocation section {index} applies to section {target}, which does not exist"));
+        }
+        if !object.sections[index].contents.len().is_multiple_of(size_of::<Rela>()) {
+            return Err(format!("relocation section {index} has a partial entry"));
+        }
+        if object.sections[target].kind == SectionKind::Ignored {
+            continue;
+        }
+        if object.sections[target].rela != 0 {
+            return Err(format!("section {target} has two relocation sections"));
+        }
+        object.sections[target].rela = index as u32;
+    }
+    Ok(())
+}
+
+/// Mergeable sections that cannot be taken apart are copied whole. Of compressed ones that is known later.
+fn drop_merge_where_impossible(object: &mut Object) {
+    for section in &mut object.sections {
+        if section.kind == SectionKind::Merge && !section.has(SHF_COMPRESSED) && !can_merge(section) {
+            section.kind = SectionKind::Regular;
+        }
+    }
+}
+
+/// Whether a section consists of whole constants, or of terminated strings, that nothing relocates.
+pub fn can_merge(section: &Section) -> bool {
+    let entsize = section.entsize as usize;
+    let is_whole = entsize != 0 && section.contents.len().is_multiple_of(entsize);
+    let is_text = !section.has(SHF_STRINGS)
+        || matches!(entsize, 1 | 2 | 4) && section.contents.iter().rev().take(entsize).all(|byte| *byte == 0);
+    is_whole && is_text && section.rela == 0 && section.size <= u64::from(u32::MAX)
+}
+
+fn read_symbols(
+    object: &mut Object,
+    data: &'static [u8],
+    headers: &'static [Shdr],
+    shdr: &'static Shdr,
+) -> Result<(), String> {
+    let bytes = section_bytes(data, shdr).ok_or("symbol table lies outside the file")?;
+    object.symbols = slice_of::<Sym>(bytes);
+    object.first_global = shdr.sh_info.get(LE);
+    if object.first_global as usize > object.symbols.len() {
+        return Err("symbol table claims more local symbols than it has entries".into());
+    }
+    let strtab = headers.get(shdr.sh_link.get(LE) as usize).ok_or("symbol table names no string table")?;
+    object.strtab = section_bytes(data, strtab).ok_or("string table of the symbol table lies outside the file")?;
+    if object.strtab.last().is_some_and(|b| *b != 0) {
+        return Err("string table of the symbol table does not end with NUL".into());
+    }
+    let table_index = headers.iter().position(|h| std::ptr::eq(h, shdr)).unwrap_or(0) as u32;
+    for header in headers {
+        if header.sh_type.get(LE) == SHT_SYMTAB_SHNDX && header.sh_link.get(LE) == table_index {
+            object.shndx_table = slice_of(section_bytes(data, header).unwrap_or(&[]));
+            if object.shndx_table.len() < object.symbols.len() {
+                return Err("SHT_SYMTAB_SHNDX has fewer entries than the symbol table".into());
+            }
+        }
+    }
+    let sections = headers.len() as u32;
+    for (index, symbol) in object.symbols.iter().enumerate() {
+        let name = symbol.st_name.get(LE) as usize;
+        if name >= object.strtab.len() && name != 0 {
+            return Err(format!("name of symbol {index} lies outside the string table"));
+        }
+        let shndx = symbol.st_shndx.get(LE);
+        let section = match shndx {
+            SHN_XINDEX => object.shndx_table.get(index).map_or(u32::MAX, |x| x.get(LE)),
+            SHN_LORESERVE.. => 0,
+            n => u32::from(n),
+        };
+        if section >= sections {
+            return Err(format!("symbol {index} is defined in section {section}, which does not exist"));
+        }
+        if index < object.first_global as usize && shndx == object::elf::SHN_COMMON {
+            return Err(format!("local symbol {index} is in SHN_COMMON"));
+        }
+    }
+    Ok(())
+}
+
+/// COMDAT groups and `.gnu.linkonce` sections.
+fn read_groups(object: &mut Object, headers: &[Shdr], names: &mut NameSink) -> Result<(), String> {
+    for index in 0..headers.len() {
+        let shdr = &headers[index];
+        match shdr.sh_type.get(LE) {
+            SHT_GROUP => {
+                let words: &[object::U32<LE>] = slice_of(object.sections[index].contents);
+                let Some((flags, members)) = words.split_first() else {
+                    return Err(format!("section group {index} is empty"));
+                };
+                if flags.get(LE) & GRP_COMDAT == 0 {
+                    continue;
+                }
+                let members: Vec<u32> = members.iter().map(|m| m.get(LE)).collect();
+                if members.iter().any(|m| *m as usize >= headers.len() || *m == 0) {
+                    return Err(format!("section group {index} has a member that does not exist"));
+                }
+                let symbol = shdr.sh_info.get(LE) as usize;
+                if symbol >= object.symbols.len() {
+                    return Err(format!("signature of section group {index} is not in the symbol table"));
+                }
+                let signature = group_signature(object, symbol);
+                names.push_bytes(signature);
+                object.groups.push(Group { signature: SymbolId::NONE, members });
+            }
+            SHT_PROGBITS | SHT_NOBITS => {
+                // A cheap test first: linkonce sections are rare.
+                let name = c_string_prefix(object.shstrtab, shdr.sh_name.get(LE) as usize);
+                if name.starts_with(b".gnu.linkonce.") {
+                    let name = object.section_name(index);
+                    let rest = &name[b".gnu.linkonce.".len()..];
+                    let suffix = rest.iter().position(|c| *c == b'.').map_or(rest, |dot| &rest[dot + 1..]);
+                    names.push_bytes(suffix);
+                    object.groups.push(Group { signature: SymbolId::NONE, members: vec![index as u32] });
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Fills [`Object::companions`].
+fn find_companions(object: &mut Object) {
+    let mut pairs = Vec::new();
+    for (index, section) in object.sections.iter().enumerate() {
+        if section.link != 0 && section.kind != SectionKind::Ignored {
+            pairs.push((section.link, index as u32));
+        }
+    }
+    for group in &object.groups {
+        let sections = &object.sections;
+        let is_loaded = |m: &&u32| sections[**m as usize].is_alloc() && sections[**m as usize].kind != SectionKind::Ignored;
+        let loaded: Vec<u32> = group.members.iter().filter(is_loaded).copied().collect();
+        for member in &loaded {
+            pairs.extend(loaded.iter().filter(|other| *other != member).map(|other| (*member, *other)));
+        }
+    }
+    pairs.sort_unstable();
+    object.companions = pairs;
+}
+
+fn c_string_prefix(table: &'static [u8], offset: usize) -> &'static [u8] {
+    table.get(offset..).map_or(&[], |tail| &tail[..tail.len().min(16)])
+}
+
+/// The signature of a group: the symbol's name, or the section's where the symbol is a section symbol.
+fn group_signature(object: &Object, symbol: usize) -> &'static [u8] {
+    if object.symbols[symbol].st_type() == object::elf::STT_SECTION {
+        let section = object.symbol_section(symbol) as usize;
+        return object.section_name(section);
+    }
+    object.symbol_name(symbol)
+}
+
+/// Hashes the names of the global symbols. The ids come back in the order: groups, then symbols.
+fn intern_names(object: &mut Object, names: &mut NameSink) -> Result<(), String> {
+    let globals = &object.symbols[object.first_global as usize..];
+    if globals.is_empty() {
+        return Ok(());
+    }
+    if object.has_gcc_lto && memchr::memmem::find(object.strtab, b"__gnu_lto_slim").is_some() {
+        return Err("this object holds only GCC LTO code (compiled with -flto without -ffat-lto-objects), which \
+                    manifold cannot compile yet: recompile it with -fno-lto or -ffat-lto-objects"
+            .into());
+    }
+    object.name_lengths.reserve_exact(globals.len());
+    names.push_table(object.strtab, globals.iter().map(|s| s.st_name.get(LE)), &mut object.name_lengths);
+    if memchr::memchr(b'@', object.strtab).is_none() {
+        return Ok(());
+    }
+    for (i, symbol) in globals.iter().enumerate() {
+        let name = c_string(object.strtab, symbol.st_name.get(LE) as usize);
+        let Some(at) = memchr::memchr(b'@', name).filter(|at| *at > 0) else { continue };
+        let is_defined = symbol.st_shndx.get(LE) != SHN_UNDEF;
+        let is_default = name[at..].starts_with(b"@@");
+        let version = name[at..].iter().position(|c| *c != b'@').map_or(&b""[..], |n| &name[at + n..]);
+        if is_default || version.is_empty() {
+            // A default version is what the plain name means.
+            names.replace_last_table(i, &name[..at]);
+            object.name_lengths[i] = at as u32;
+        }
+        if is_defined || is_default {
+            let symbol = object.first_global + i as u32;
+            object.versioned.push(VersionedName { symbol, version, is_default });
+        }
+    }
+    Ok(())
+}
+
+/// Whether a section is writable, executable, … in the output sense: the flags that reach `sh_flags`.
+pub fn output_flags(section: &Section) -> u32 {
+    section.flags & (SHF_ALLOC | SHF_WRITE | SHF_EXECINSTR | object::elf::SHF_TLS | crate::elf::SHF_X86_64_LARGE)
+}

@@ -1,0 +1,235 @@
+//! Shared objects: what they define, what they need, and under which versions (gABI, "Dynamic Section";
+//! LSB, "Symbol Versioning").
+
+use super::MappedInput;
+use crate::elf::{Ehdr, Phdr, Shdr, Sym, c_string, range, slice_of};
+use crate::intern::NameSink;
+use crate::model::{SharedObject, SharedSection, SharedSymbol, SymbolId};
+use object::LittleEndian as LE;
+use object::elf::{
+    DT_NEEDED, DT_RPATH, DT_RUNPATH, DT_SONAME, ELFCLASS64, ELFDATA2LSB, EM_X86_64, PT_GNU_RELRO, SHF_ALLOC,
+    SHF_WRITE, SHN_UNDEF, SHT_DYNAMIC, SHT_DYNSYM, SHT_GNU_VERDEF, SHT_GNU_VERNEED, SHT_GNU_VERSYM, SHT_NOBITS,
+    STB_LOCAL,
+};
+
+/// The bit of a version index that hides a symbol from plain references.
+const VERSYM_HIDDEN: u16 = 0x8000;
+
+/// Parses a shared object; the error says what is wrong, without the file's name.
+pub(super) fn parse(input: &MappedInput, names: &mut NameSink) -> Result<SharedObject, String> {
+    let data = input.data;
+    let (header, _) =
+        object::pod::from_bytes::<Ehdr>(data).map_err(|()| "file is too short for an ELF header".to_string())?;
+    if header.e_ident.class != ELFCLASS64
+        || header.e_ident.data != ELFDATA2LSB
+        || header.e_machine.get(LE) != EM_X86_64
+    {
+        return Err("is incompatible with elf_x86_64".into());
+    }
+    let headers = section_headers(data, header)?;
+    let mut shared = SharedObject {
+        id: input.id,
+        origin: input.origin,
+        soname: input.needed_name,
+        needed: Vec::new(),
+        runpath: None,
+        as_needed: input.as_needed,
+        symbols: &[],
+        strtab: &[],
+        versions: Vec::new(),
+        defined: Vec::new(),
+        undefined: Vec::new(),
+        sections: Vec::new(),
+    };
+    let mut versym: &[object::U16<LE>] = &[];
+    let mut needs: Vec<(u16, &'static [u8])> = Vec::new();
+    let relro = relro_range(data, header);
+    for shdr in headers {
+        let linked_strings = || linked_bytes(data, headers, shdr);
+        match shdr.sh_type.get(LE) {
+            SHT_DYNSYM => {
+                shared.symbols = slice_of::<Sym>(bytes_of(data, shdr)?);
+                shared.strtab = linked_strings()?;
+            }
+            SHT_DYNAMIC => read_dynamic(&mut shared, bytes_of(data, shdr)?, linked_strings()?),
+            SHT_GNU_VERSYM => versym = slice_of(bytes_of(data, shdr)?),
+            SHT_GNU_VERDEF => shared.versions = version_definitions(bytes_of(data, shdr)?, linked_strings()?),
+            SHT_GNU_VERNEED => needs = version_needs(bytes_of(data, shdr)?, linked_strings()?),
+            _ => {}
+        }
+        if shdr.sh_flags.get(LE) & u64::from(SHF_ALLOC) != 0 {
+            let address = shdr.sh_addr.get(LE);
+            let align = shdr.sh_addralign.get(LE).max(1);
+            let in_relro = relro.is_some_and(|(start, end)| address >= start && address < end);
+            shared.sections.push(SharedSection {
+                address,
+                size: shdr.sh_size.get(LE),
+                align_log2: if align.is_power_of_two() { align.trailing_zeros() as u8 } else { 0 },
+                writable: shdr.sh_flags.get(LE) & u64::from(SHF_WRITE) != 0 && !in_relro,
+            });
+        }
+    }
+    read_symbols(&mut shared, versym, &needs, names);
+    Ok(shared)
+}
+
+fn section_headers(data: &'static [u8], header: &Ehdr) -> Result<&'static [Shdr], String> {
+    let offset = header.e_shoff.get(LE);
+    if offset == 0 {
+        return Err("shared object has no section headers: its symbols cannot be read".into());
+    }
+    let truncated = "section header table lies outside the file: truncated?";
+    let count = match header.e_shnum.get(LE) {
+        0 => {
+            let first = range(data, offset, size_of::<Shdr>() as u64).ok_or(truncated)?;
+            slice_of::<Shdr>(first)[0].sh_size.get(LE)
+        }
+        n => u64::from(n),
+    };
+    let size = count.checked_mul(size_of::<Shdr>() as u64).ok_or(truncated)?;
+    Ok(slice_of(range(data, offset, size).ok_or(truncated)?))
+}
+
+fn bytes_of(data: &'static [u8], shdr: &Shdr) -> Result<&'static [u8], String> {
+    if shdr.sh_type.get(LE) == SHT_NOBITS {
+        return Ok(&[]);
+    }
+    range(data, shdr.sh_offset.get(LE), shdr.sh_size.get(LE))
+        .ok_or_else(|| "a section lies outside the file: truncated?".into())
+}
+
+fn linked_bytes(data: &'static [u8], headers: &'static [Shdr], shdr: &Shdr) -> Result<&'static [u8], String> {
+    let linked = headers.get(shdr.sh_link.get(LE) as usize).ok_or("a section links to one that does not exist")?;
+    bytes_of(data, linked)
+}
+
+fn relro_range(data: &'static [u8], header: &Ehdr) -> Option<(u64, u64)> {
+    let size = u64::from(header.e_phnum.get(LE)) * size_of::<Phdr>() as u64;
+    let headers: &[Phdr] = slice_of(range(data, header.e_phoff.get(LE), size)?);
+    let relro = headers.iter().find(|p| p.p_type.get(LE) == PT_GNU_RELRO)?;
+    let start = relro.p_vaddr.get(LE);
+    Some((start, start.saturating_add(relro.p_memsz.get(LE))))
+}
+
+fn read_dynamic(shared: &mut SharedObject, bytes: &'static [u8], strings: &'static [u8]) {
+    for entry in slice_of::<object::elf::Dyn64<LE>>(bytes) {
+        let text = || c_string(strings, entry.d_val.get(LE) as usize);
+        match entry.d_tag.get(LE) as i64 {
+            DT_SONAME => shared.soname = text(),
+            DT_NEEDED => shared.needed.push(text()),
+            DT_RUNPATH => shared.runpath = Some(text()),
+            DT_RPATH => shared.runpath = shared.runpath.or(Some(text())),
+            object::elf::DT_NULL => break,
+            _ => {}
+        }
+    }
+}
+
+/// Version definitions: the name of each index (LSB 10.7.2).
+fn version_definitions(bytes: &'static [u8], strings: &'static [u8]) -> Vec<&'static [u8]> {
+    let mut names: Vec<&'static [u8]> = Vec::new();
+    let mut at = 0usize;
+    loop {
+        let Some(entry) = bytes.get(at..) else { break };
+        let Ok((verdef, _)) = object::pod::from_bytes::<object::elf::Verdef<LE>>(entry) else { break };
+        let index = usize::from(verdef.vd_ndx.get(LE) & !VERSYM_HIDDEN);
+        let aux = entry.get(verdef.vd_aux.get(LE) as usize..).unwrap_or(&[]);
+        if let Ok((verdaux, _)) = object::pod::from_bytes::<object::elf::Verdaux<LE>>(aux) {
+            if names.len() <= index {
+                names.resize(index + 1, b"");
+            }
+            names[index] = c_string(strings, verdaux.vda_name.get(LE) as usize);
+        }
+        match verdef.vd_next.get(LE) as usize {
+            0 => break,
+            next => at = at.saturating_add(next),
+        }
+    }
+    names
+}
+
+/// Versions the object needs of others: (index, name) (LSB 10.7.3).
+fn version_needs(bytes: &'static [u8], strings: &'static [u8]) -> Vec<(u16, &'static [u8])> {
+    let mut needs = Vec::new();
+    let mut at = 0usize;
+    while let Some(entry) = bytes.get(at..) {
+        let Ok((verneed, _)) = object::pod::from_bytes::<object::elf::Verneed<LE>>(entry) else { break };
+        let mut aux_at = at.saturating_add(verneed.vn_aux.get(LE) as usize);
+        for _ in 0..verneed.vn_cnt.get(LE) {
+            let Some(aux) = bytes.get(aux_at..) else { break };
+            let Ok((vernaux, _)) = object::pod::from_bytes::<object::elf::Vernaux<LE>>(aux) else { break };
+            needs.push((vernaux.vna_other.get(LE), c_string(strings, vernaux.vna_name.get(LE) as usize)));
+            match vernaux.vna_next.get(LE) as usize {
+                0 => break,
+                next => aux_at = aux_at.saturating_add(next),
+            }
+        }
+        match verneed.vn_next.get(LE) as usize {
+            0 => break,
+            next => at = at.saturating_add(next),
+        }
+    }
+    needs
+}
+
+/// Sorts the dynamic symbols into definitions and needs, and names them: the plain name for whoever asks for
+/// the default, `name@version` for whoever asks for that version.
+fn read_symbols(
+    shared: &mut SharedObject,
+    versym: &[object::U16<LE>],
+    needs: &[(u16, &'static [u8])],
+    names: &mut NameSink,
+) {
+    for (index, symbol) in shared.symbols.iter().enumerate().skip(1) {
+        if symbol.st_bind() == STB_LOCAL {
+            continue;
+        }
+        let name = c_string(shared.strtab, symbol.st_name.get(LE) as usize);
+        let raw = versym.get(index).map_or(1, |v| v.get(LE));
+        let version = raw & !VERSYM_HIDDEN;
+        let mut entry = SharedSymbol {
+            id: SymbolId::NONE,
+            versioned_id: SymbolId::NONE,
+            index: index as u32,
+            version: if version <= 1 { 0 } else { version },
+        };
+        if symbol.st_shndx.get(LE) == SHN_UNDEF {
+            let wanted = needs.iter().find(|(n, _)| *n & !VERSYM_HIDDEN == version && version > 1);
+            // A need is fulfilled by the default definition of the name in most links; the version is
+            // what the dynamic loader checks.
+            let _ = wanted;
+            entry.id = SymbolId(names.len());
+            names.push_bytes(name);
+            shared.undefined.push(entry);
+            continue;
+        }
+        if symbol.st_visibility() == object::elf::STV_HIDDEN || symbol.st_visibility() == object::elf::STV_INTERNAL {
+            continue;
+        }
+        if raw & VERSYM_HIDDEN == 0 || version <= 1 {
+            entry.id = SymbolId(names.len());
+            names.push_bytes(name);
+        }
+        if let Some(version_name) = shared.versions.get(usize::from(version)).filter(|v| version > 1 && !v.is_empty()) {
+            let mut full = Vec::with_capacity(name.len() + version_name.len() + 1);
+            full.extend_from_slice(name);
+            full.push(b'@');
+            full.extend_from_slice(version_name);
+            entry.versioned_id = SymbolId(names.len());
+            names.push_bytes(full.leak());
+        }
+        shared.defined.push(entry);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn version_tables_survive_garbage() {
+        let bytes: &'static [u8] = &[0xff; 64];
+        version_definitions(bytes, b"");
+        version_needs(bytes, b"");
+    }
+}

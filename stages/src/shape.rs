@@ -1,0 +1,63 @@
+//! What shapes the image: options and the wishes of inputs, as `layout` takes them.
+
+use crate::arch::target;
+use crate::config::{OutputKind, SeparateCode};
+use crate::context::Cx;
+use crate::layout::Shape;
+use crate::model::Inputs;
+use crate::outputs::Outputs;
+use crate::report::Problem;
+use crate::select::Selection;
+use object::elf::{PF_R, PF_W, PF_X};
+
+/// The shape of this link's output.
+pub fn shape(cx: &Cx, inputs: &Inputs, selection: &Selection, outputs: &Outputs) -> Shape {
+    let config = cx.config;
+    let page_size = config.z.max_page_size.unwrap_or(target::MAX_PAGE_SIZE);
+    let image_base = match config.image_base {
+        Some(base) => base,
+        None if config.kind == OutputKind::Executable => target::IMAGE_BASE,
+        None => 0,
+    };
+    if !image_base.is_multiple_of(page_size) {
+        cx.problems.push(Problem::warning(format!("--image-base {image_base:#x} is not a multiple of the page size")));
+    }
+    let has_interpreter = outputs.sections.iter().any(|s| s.name == b".interp");
+    Shape {
+        image_base,
+        page_size,
+        separate_code: config.z.separate != SeparateCode::No,
+        separate_all: config.z.separate == SeparateCode::Loadable,
+        relro: config.z.relro,
+        now: config.z.now,
+        stack: stack_flags(cx, inputs, selection),
+        stack_size: config.z.stack_size,
+        phdr: has_interpreter || config.is_executable() && config.is_pic(),
+        rodynamic: config.z.rodynamic,
+        starts: config.section_starts.clone(),
+        merge_rodata_with_code: !config.rosegment,
+    }
+}
+
+/// Flags of PT_GNU_STACK. An object that asks for an executable stack does not get one unless the command line
+/// agrees: such requests come from assembly without a `.note.GNU-stack` far more often than from need.
+fn stack_flags(cx: &Cx, inputs: &Inputs, selection: &Selection) -> Option<u32> {
+    let z = &cx.config.z;
+    if z.no_gnu_stack {
+        return None;
+    }
+    if z.execstack {
+        return Some(PF_R | PF_W | PF_X);
+    }
+    let asking = selection.objects.iter().map(|id| inputs.object(*id)).find(|o| o.wants_executable_stack);
+    if let Some(object) = asking {
+        let message = format!("{}: requires an executable stack, which this output does not have", object.origin);
+        let note = "use -z execstack if it is really needed";
+        if cx.config.execstack_is_error {
+            cx.problems.push(Problem::error(message).note(note).at(object.id.0, 0));
+        } else {
+            cx.problems.push(Problem::warning(message).note(note).at(object.id.0, 0));
+        }
+    }
+    Some(PF_R | PF_W)
+}

@@ -1,0 +1,165 @@
+//! `.eh_frame` taken apart: CIEs and FDEs of every live object.
+//!
+//! In: [`Selection`]. Out: [`Unwind`], one table an object. An FDE belongs to the section whose code it
+//! describes (the target of its first relocation, LSB "Exception Frames"); it lives and dies with it. Records
+//! are kept as ranges into the input; `chunks/eh_frame` writes those that stay.
+//!
+//! Invariant: relocations of a record are a contiguous range of the section's relocations, because the table is
+//! sorted by offset here if the object did not do so.
+
+use crate::context::Cx;
+use crate::elf::Rela;
+use crate::model::{Inputs, Object, SectionKind};
+use crate::report::Problem;
+use crate::select::Selection;
+use object::LittleEndian as LE;
+
+/// A record of `.eh_frame`: a range of a section and of its relocations.
+#[derive(Debug, Clone, Copy)]
+pub struct Record {
+    /// Index of the `.eh_frame` section.
+    pub section: u32,
+    /// Offset within the section, of the length field.
+    pub offset: u32,
+    /// Size in bytes including the length field.
+    pub size: u32,
+    /// First relocation, in [`ObjectUnwind::relocations`].
+    pub first_relocation: u32,
+    /// Number of relocations.
+    pub relocation_count: u32,
+}
+
+/// A frame description entry.
+#[derive(Debug, Clone, Copy)]
+pub struct Fde {
+    /// Where it is.
+    pub record: Record,
+    /// Its CIE, in [`ObjectUnwind::cies`].
+    pub cie: u32,
+    /// Index of the section it describes.
+    pub target: u32,
+}
+
+/// The unwind records of one object.
+#[derive(Debug, Default)]
+pub struct ObjectUnwind {
+    /// Common information entries.
+    pub cies: Vec<Record>,
+    /// Frame description entries, by the section they describe.
+    pub fdes: Vec<Fde>,
+    /// The relocations of all `.eh_frame` sections of the object, sorted by offset within each.
+    pub relocations: Vec<Rela>,
+}
+
+impl ObjectUnwind {
+    /// The entries that describe a section.
+    pub fn fdes_of(&self, section: u32) -> &[Fde] {
+        let start = self.fdes.partition_point(|f| f.target < section);
+        let len = self.fdes[start..].partition_point(|f| f.target == section);
+        &self.fdes[start..start + len]
+    }
+    /// The relocations of a record.
+    pub fn relocations_of(&self, record: &Record) -> &[Rela] {
+        let start = record.first_relocation as usize;
+        &self.relocations[start..start + record.relocation_count as usize]
+    }
+    /// The bytes of a record.
+    pub fn bytes(object: &Object, record: &Record) -> &'static [u8] {
+        let contents = object.sections[record.section as usize].contents;
+        &contents[record.offset as usize..(record.offset + record.size) as usize]
+    }
+}
+
+/// The unwind tables of the live objects, in the order of [`Selection::objects`].
+#[derive(Debug)]
+pub struct Unwind {
+    /// One an object.
+    pub objects: Vec<ObjectUnwind>,
+}
+
+/// Reads the `.eh_frame` sections of all live objects.
+pub fn read(cx: &Cx, inputs: &Inputs, selection: &Selection) -> Unwind {
+    let objects = cx.pool.map("unwind", selection.objects.len(), 8, |i| {
+        let object = inputs.object(selection.objects[i]);
+        let mut unwind = ObjectUnwind::default();
+        for (index, section) in object.sections.iter().enumerate() {
+            if section.kind != SectionKind::EhFrame || selection.discarded[object.section_id(index).index()] {
+                continue;
+            }
+            if let Err(what) = read_section(object, index as u32, &mut unwind) {
+                let message = format!("{}:(.eh_frame): {what}", object.origin);
+                cx.problems.push(Problem::error(message).at(object.id.0, index as u64));
+            }
+        }
+        unwind.fdes.sort_by_key(|f| (f.target, f.record.section, f.record.offset));
+        unwind
+    });
+    Unwind { objects }
+}
+
+fn read_section(object: &Object, index: u32, unwind: &mut ObjectUnwind) -> Result<(), String> {
+    let section = &object.sections[index as usize];
+    let data = section.contents;
+    if data.len() > u32::MAX as usize {
+        return Err("section is larger than 4 GiB".into());
+    }
+    let mut relocations = object.relocations(section).to_vec();
+    if !relocations.is_sorted_by_key(|r| r.r_offset.get(LE)) {
+        relocations.sort_by_key(|r| r.r_offset.get(LE));
+    }
+    let base = unwind.relocations.len();
+    let first_cie = unwind.cies.len();
+    let word = |at: usize| -> Option<u32> { Some(u32::from_le_bytes(data.get(at..at + 4)?.try_into().ok()?)) };
+    let (mut at, mut next) = (0usize, 0usize);
+    while at + 4 <= data.len() {
+        let length = word(at).unwrap_or(0) as usize;
+        if length == 0 {
+            break;
+        }
+        if length == 0xffff_ffff {
+            return Err(format!("record at offset {at:#x} uses the 64-bit format, which is not supported"));
+        }
+        let end = at.checked_add(4 + length).filter(|end| *end <= data.len() && length >= 4).ok_or_else(|| {
+            format!("record at offset {at:#x} does not fit its section: corrupt or truncated")
+        })?;
+        while relocations.get(next).is_some_and(|r| r.r_offset.get(LE) < at as u64) {
+            next += 1;
+        }
+        let count = relocations[next..].partition_point(|r| r.r_offset.get(LE) < end as u64);
+        let record = Record {
+            section: index,
+            offset: at as u32,
+            size: (end - at) as u32,
+            first_relocation: (base + next) as u32,
+            relocation_count: count as u32,
+        };
+        let id = word(at + 4).unwrap_or(0);
+        if id == 0 {
+            unwind.cies.push(record);
+        } else {
+            let cie_offset = (at as u32 + 4).wrapping_sub(id);
+            let cie = unwind.cies[first_cie..]
+                .iter()
+                .rposition(|c| c.offset == cie_offset)
+                .ok_or_else(|| format!("record at offset {at:#x} refers to a CIE that does not exist"))?;
+            // An entry without a relocation describes nothing that is in this object.
+            if let Some(first) = relocations[next..next + count].first() {
+                let symbol = first.r_sym(LE, false) as usize;
+                if symbol >= object.symbols.len() {
+                    return Err(format!("relocation at offset {at:#x} refers to symbol {symbol}, which does not exist"));
+                }
+                let target = object.symbol_section(symbol);
+                unwind.fdes.push(Fde { record, cie: (first_cie + cie) as u32, target });
+            }
+        }
+        next += count;
+        at = end;
+    }
+    for relocation in &relocations {
+        if relocation.r_sym(LE, false) as usize >= object.symbols.len() {
+            return Err("a relocation refers to a symbol that does not exist".into());
+        }
+    }
+    unwind.relocations.extend_from_slice(&relocations);
+    Ok(())
+}
