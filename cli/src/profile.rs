@@ -7,18 +7,18 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-/// The formats a profile can be written in, by the file's ending.
-const ENDING: &str = "json";
+/// The endings of files that name a format.
+const ENDINGS: [&str; 2] = ["json", "html"];
 
 /// What is wrong with the place for a profile, told before linking rather than after.
 pub fn check(profile: &Profile) -> Option<Problem> {
     let Profile::File(path) = profile else { return None };
-    if path.extension().is_some_and(|ending| ending == ENDING) {
+    if path.extension().is_some_and(|ending| ENDINGS.iter().any(|known| ending == *known)) {
         return None;
     }
     let problem =
         Problem::error(format!("--trace={}: the file's ending names no known format", path.display()));
-    Some(problem.note(format!("there is .{ENDING}, for Perfetto and Chrome")))
+    Some(problem.note("there are .json, for Perfetto and Chrome, and .html, a page of its own"))
 }
 
 /// Shows or writes what was recorded.
@@ -37,7 +37,11 @@ pub fn save(profile: &Profile, trace: &Trace) -> Result<(), Problem> {
 
 fn write_file(path: &Path, trace: &Trace) -> std::io::Result<()> {
     let mut out = BufWriter::new(File::create(path)?);
-    trace.write_chrome_json("manifold", &mut out)?;
+    if path.extension().is_some_and(|ending| ending == "html") {
+        trace.write_html("manifold", &mut out)?;
+    } else {
+        trace.write_chrome_json("manifold", &mut out)?;
+    }
     out.flush()
 }
 
@@ -50,6 +54,7 @@ mod tests {
         assert_eq!(check(&Profile::Off), None);
         assert_eq!(check(&Profile::Table), None);
         assert_eq!(check(&Profile::File("a/x.json".into())), None);
+        assert_eq!(check(&Profile::File("x.html".into())), None);
         assert!(check(&Profile::File("x.txt".into())).is_some());
         assert!(check(&Profile::File("json".into())).is_some());
     }

@@ -8,7 +8,7 @@ use crate::messages::Rules;
 use crate::options::path;
 use crate::profile;
 use crate::typed::Typed;
-use stages::config::{Config, OutputKind, UnresolvedPolicy};
+use stages::config::{Config, OutputKind, Strip, UnresolvedPolicy};
 use stages::report::Problem;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -95,6 +95,11 @@ pub fn resolve(typed: Typed, environment: Environment) -> Resolved {
         config.rpath = environment.run_path.filter(|path| !path.is_empty());
     }
 
+    if config.z.no_section_header {
+        // Nobody could find what is not loaded.
+        config.strip = Strip::All;
+    }
+
     config.demangle = typed.demangle.unwrap_or(!environment.no_demangle);
 
     let reported = if typed.warn_unresolved { UnresolvedPolicy::Warn } else { UnresolvedPolicy::Error };
@@ -155,6 +160,14 @@ mod tests {
 
     fn messages(line: &str) -> Vec<String> {
         resolved(line).problems.into_iter().map(|problem| problem.message).collect()
+    }
+
+    #[test]
+    fn an_object_is_no_library() {
+        assert_eq!(config("-r").kind, OutputKind::Relocatable);
+        assert_eq!(config("-Ur -no-pie").kind, OutputKind::Relocatable);
+        assert_eq!(messages("-r -shared a.o"), ["-r and -shared contradict each other"]);
+        assert_eq!(messages("-pie -r a.o"), ["-r and -pie contradict each other"]);
     }
 
     #[test]

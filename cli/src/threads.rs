@@ -1,10 +1,16 @@
 //! How many threads this link may use.
+//!
+//! `--threads=N` is taken at its word. Without it a link uses all processors, as far as the jobserver of a make or
+//! cargo that runs it has tokens left.
 
+use engine::jobserver::{Claimed, claim as claim_tokens};
 use std::num::NonZeroUsize;
 
 /// The right to use a number of threads, given back when dropped.
 pub struct Claim {
     threads: NonZeroUsize,
+    /// Held for its tokens.
+    _tokens: Option<Claimed>,
 }
 
 impl Claim {
@@ -14,8 +20,13 @@ impl Claim {
     }
 }
 
-/// Claims as many threads as asked for, or as there are processors.
+/// Claims as many threads as asked for, or as there are processors and tokens.
 pub fn claim(asked: Option<NonZeroUsize>) -> Claim {
-    let threads = asked.or_else(|| std::thread::available_parallelism().ok());
-    Claim { threads: threads.unwrap_or(NonZeroUsize::MIN) }
+    if let Some(threads) = asked {
+        return Claim { threads, _tokens: None };
+    }
+    let processors = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let tokens = claim_tokens(processors.get());
+    let threads = NonZeroUsize::new(tokens.threads).unwrap_or(NonZeroUsize::MIN);
+    Claim { threads, _tokens: Some(tokens) }
 }

@@ -20,12 +20,12 @@ pub use eh_frame::UnwindPlan;
 pub use headers::{file_headers, section_headers};
 pub use notes::properties as merged_properties;
 pub use symtab::SymbolTablePlan;
-pub(crate) use symtab::{Entry, put_symbol};
 
 use crate::arch::target;
 use crate::config::{OutputKind, Strip};
 use crate::context::Cx;
 use crate::dynamic::Dynamic;
+use crate::elf::SHF_X86_64_LARGE;
 use crate::elf::properties::Properties;
 use crate::image::Image;
 use crate::intern::Symbols;
@@ -36,8 +36,11 @@ use crate::scan::Scan;
 use crate::select::{Provided, Selection};
 use crate::tables::{CommonPlace, Tables};
 use crate::unwind::Unwind;
-use crate::elf::{SHF_X86_64_LARGE};
-use object::elf::{SHF_ALLOC, SHF_EXECINSTR, SHF_INFO_LINK, SHF_MERGE, SHF_STRINGS, SHF_TLS, SHF_WRITE, SHT_DYNAMIC, SHT_DYNSYM, SHT_GNU_HASH, SHT_GNU_VERDEF, SHT_GNU_VERNEED, SHT_GNU_VERSYM, SHT_HASH, SHT_NOBITS, SHT_NOTE, SHT_PROGBITS, SHT_RELA, SHT_RELR, SHT_STRTAB, SHT_SYMTAB, SHT_SYMTAB_SHNDX};
+use object::elf::{
+    SHF_ALLOC, SHF_EXECINSTR, SHF_INFO_LINK, SHF_MERGE, SHF_STRINGS, SHF_TLS, SHF_WRITE, SHT_DYNAMIC,
+    SHT_DYNSYM, SHT_GNU_HASH, SHT_GNU_VERDEF, SHT_GNU_VERNEED, SHT_GNU_VERSYM, SHT_HASH, SHT_NOBITS,
+    SHT_NOTE, SHT_PROGBITS, SHT_RELA, SHT_RELR, SHT_STRTAB, SHT_SYMTAB, SHT_SYMTAB_SHNDX,
+};
 
 /// A part of the output that the linker makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,7 +163,14 @@ pub fn add(s: &Sizing, names: OutputNames, outputs: &mut Outputs) -> Sizes {
     let word = |name, sh_type, flags, content, size| synthesized(name, sh_type, flags, content, size, 3);
 
     if let Some(path) = interpreter(s) {
-        list.push(synthesized(b".interp", SHT_PROGBITS, SHF_ALLOC, Chunk::Interpreter, path.len() as u64 + 1, 0));
+        list.push(synthesized(
+            b".interp",
+            SHT_PROGBITS,
+            SHF_ALLOC,
+            Chunk::Interpreter,
+            path.len() as u64 + 1,
+            0,
+        ));
     }
     let note = notes::note(&properties);
     if !note.is_empty() {
@@ -192,7 +202,9 @@ pub fn add(s: &Sizing, names: OutputNames, outputs: &mut Outputs) -> Sizes {
     if !outputs_have(list, b".comment") {
         list.push(OutputSection::new(b".comment", SHT_PROGBITS, SHF_MERGE | SHF_STRINGS));
     }
-    if let Some(comment) = list.iter_mut().find(|section| section.name == b".comment" && !section.has(SHF_ALLOC)) {
+    if let Some(comment) =
+        list.iter_mut().find(|section| section.name == b".comment" && !section.has(SHF_ALLOC))
+    {
         comment.append(Content::Chunk(Chunk::Producer), config.producer.len() as u64 + 1, 0);
         comment.entsize = 1;
         comment.flags |= SHF_MERGE | SHF_STRINGS;
@@ -204,7 +216,8 @@ pub fn add(s: &Sizing, names: OutputNames, outputs: &mut Outputs) -> Sizes {
         list.push(table(word(b".symtab", SHT_SYMTAB, 0, Chunk::Symtab, symtab.symtab_size()), 24));
         list.push(synthesized(b".strtab", SHT_STRTAB, 0, Chunk::Strtab, symtab.strtab_size(), 0));
     }
-    let wants_index_table = list.len() + 2 >= usize::from(object::elf::SHN_LORESERVE) && config.strip != Strip::All;
+    let wants_index_table =
+        list.len() + 2 >= usize::from(object::elf::SHN_LORESERVE) && config.strip != Strip::All;
     if wants_index_table {
         let size = symtab.symtab_size() / 24 * 4;
         list.push(table(synthesized(b".symtab_shndx", SHT_SYMTAB_SHNDX, 0, Chunk::SymtabShndx, size, 2), 4));
@@ -233,7 +246,14 @@ fn outputs_have(list: &[OutputSection], name: &[u8]) -> bool {
 }
 
 /// A section that consists of one chunk.
-fn synthesized(name: &'static [u8], sh_type: u32, flags: u32, chunk: Chunk, size: u64, align_log2: u8) -> OutputSection {
+fn synthesized(
+    name: &'static [u8],
+    sh_type: u32,
+    flags: u32,
+    chunk: Chunk,
+    size: u64,
+    align_log2: u8,
+) -> OutputSection {
     let mut section = OutputSection::new(name, sh_type, flags);
     section.append(Content::Chunk(chunk), size, align_log2);
     section
@@ -247,7 +267,8 @@ fn table(mut section: OutputSection, entsize: u64) -> OutputSection {
 /// The path for PT_INTERP, if the output has one.
 pub fn interpreter<'a>(s: &'a Sizing) -> Option<&'a [u8]> {
     let config = s.cx.config;
-    let is_wanted = s.dynamic.exists && config.is_executable() && !config.no_dynamic_linker && !config.is_static;
+    let is_wanted =
+        s.dynamic.exists && config.is_executable() && !config.no_dynamic_linker && !config.is_static;
     is_wanted.then(|| config.dynamic_linker.as_deref().unwrap_or(target::DYNAMIC_LINKER))
 }
 
@@ -271,7 +292,10 @@ fn add_dynamic(s: &Sizing, list: &mut Vec<OutputSection>) {
     list.push(synthesized(b".dynstr", SHT_STRTAB, SHF_ALLOC, Chunk::DynamicStrings, size, 0));
     if dynamic.has_versions(s.selection) {
         let size = count * 2;
-        list.push(table(synthesized(b".gnu.version", SHT_GNU_VERSYM, SHF_ALLOC, Chunk::Versions, size, 1), 2));
+        list.push(table(
+            synthesized(b".gnu.version", SHT_GNU_VERSYM, SHF_ALLOC, Chunk::Versions, size, 1),
+            2,
+        ));
         let size = dynamic_symbols::verdef_size(s.selection);
         if size > 0 {
             list.push(word(b".gnu.version_d", SHT_GNU_VERDEF, Chunk::VersionDefinitions, size));
@@ -409,7 +433,9 @@ pub fn write_part(image: &Image, chunk: Chunk, part: usize, address: u64, out: &
         Chunk::Got => got::write_got(image, out),
         Chunk::GotPlt => got::write_got_plt(image, out),
         Chunk::Copies(_) | Chunk::Commons(_) => {}
-        Chunk::Producer => out[..image.cx.config.producer.len()].copy_from_slice(image.cx.config.producer.as_bytes()),
+        Chunk::Producer => {
+            out[..image.cx.config.producer.len()].copy_from_slice(image.cx.config.producer.as_bytes())
+        }
         Chunk::Symtab => symtab::write_symtab(image, part, out),
         Chunk::SymtabShndx => symtab::write_shndx(image, out),
         Chunk::Strtab => symtab::write_strtab(image, part, out),

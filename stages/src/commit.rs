@@ -57,7 +57,8 @@ impl Output {
     /// # Errors
     /// A message that names the path.
     pub fn create(target: &Path, is_executable: bool) -> Result<Output, String> {
-        let describe = |error: io::Error| format!("cannot open output file {}: {}", target.display(), reason(&error));
+        let describe =
+            |error: io::Error| format!("cannot open output file {}: {}", target.display(), reason(&error));
         if let Ok(metadata) = std::fs::metadata(target) {
             let kind = metadata.file_type();
             if kind.is_dir() {
@@ -114,7 +115,8 @@ impl Output {
     /// If it cannot be renamed or written; nothing is left behind then.
     pub fn commit(mut self) -> Result<(), String> {
         let target = self.target.clone();
-        let describe = |error: &io::Error| format!("cannot write output file {}: {}", target.display(), reason(error));
+        let describe =
+            |error: &io::Error| format!("cannot write output file {}: {}", target.display(), reason(error));
         match &mut self.place {
             Place::Temporary { path, .. } => {
                 std::fs::rename(&*path, &target).map_err(|e| describe(&e))?;
@@ -157,7 +159,12 @@ fn temporary_beside(target: &Path, is_executable: bool) -> io::Result<(File, Pat
         temporary.push(std::ffi::OsStr::from_bytes(&name.as_bytes()[..name.len().min(200)]));
         temporary.push(format!(".manifold-{}-{number}", std::process::id()));
         let path = directory.join(temporary);
-        match OpenOptions::new().write(true).create_new(true).mode(if is_executable { 0o777 } else { 0o666 }).open(&path) {
+        match OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(if is_executable { 0o777 } else { 0o666 })
+            .open(&path)
+        {
             Ok(file) => {
                 // An ACL or an odd umask may take the executable bits; GNU ld adds them as chmod would.
                 let mode = file.metadata()?.permissions().mode();

@@ -59,7 +59,10 @@ pub fn compress(image: &Image) -> Vec<CompressedSection> {
 }
 
 fn is_wanted(section: &OutputSection) -> bool {
-    section.name.starts_with(b".debug_") && !section.has(SHF_ALLOC) && section.size > 0 && !section.members.is_empty()
+    section.name.starts_with(b".debug_")
+        && !section.has(SHF_ALLOC)
+        && section.size > 0
+        && !section.members.is_empty()
 }
 
 /// A compressed shard and the Adler-32 of its contents.

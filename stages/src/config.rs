@@ -25,8 +25,6 @@ pub struct Config {
     pub dynamic_linker: Option<Vec<u8>>,
     /// `--no-dynamic-linker`: write no PT_INTERP (static-pie).
     pub no_dynamic_linker: bool,
-    /// `-m`: emulation as typed (`elf_x86_64`), already checked to be one we have.
-    pub emulation: Option<String>,
 
     /// Inputs in command-line order, each with the positional options in force where it stood.
     pub inputs: Vec<Input>,
@@ -92,7 +90,8 @@ pub struct Config {
     pub bsymbolic: Bsymbolic,
     /// `--no-undefined-version`: naming an absent symbol in a version script is an error.
     pub no_undefined_version: bool,
-    /// `--default-symver`.
+
+    /// `--default-symver`: without a version script, exported symbols get a version named after the soname.
     pub default_symver: bool,
 
     /// What to do about symbols no file defines.
@@ -106,8 +105,6 @@ pub struct Config {
     pub define_common: bool,
     /// `--warn-common`.
     pub warn_common: bool,
-    /// `--warn-backrefs`.
-    pub warn_backrefs: bool,
 
     /// `--gc-sections`.
     pub gc_sections: bool,
@@ -119,8 +116,6 @@ pub struct Config {
     pub start_stop_gc: bool,
     /// `-z start-stop-visibility=`.
     pub start_stop_visibility: Visibility,
-    /// `-O`: 0, 1 (default) or 2.
-    pub optimize: u8,
 
     /// `-s`, `-S`.
     pub strip: Strip,
@@ -154,17 +149,17 @@ pub struct Config {
     pub dependency_file: Option<PathBuf>,
     /// `-Map`: write a link map here (`-` is standard output).
     pub map_file: Option<PathBuf>,
+    /// `--cref`: a cross reference table, behind the map or on standard output.
+    pub cref: bool,
     /// `-t`/`--trace`: list the input files on standard output.
     pub trace_inputs: bool,
     /// `--trace`: phase table; `--trace=FILE`: profile written to FILE.
     pub profile: Profile,
-    /// `--print-icf-sections` and others are decided by `open` features not built yet; see the option table.
+    /// `--stats`: print figures about the link on standard output.
     pub stats: bool,
 
     /// `--threads[=N]`/`--no-threads`; `None`: all cores, as far as the jobserver allows.
     pub threads: Option<NonZeroUsize>,
-    /// `--fork`/`--no-fork`.
-    pub fork: bool,
     /// `--error-limit`: how many errors to show, 0 for all. Default 20.
     pub error_limit: usize,
     /// `--fatal-warnings`.
@@ -185,8 +180,6 @@ pub struct Config {
     pub warn_textrel: bool,
     /// The linker's name and version, for `.comment`.
     pub producer: String,
-    /// The command line as given, for traces.
-    pub command_line: Vec<String>,
 }
 
 /// The kind of ELF file to write.
@@ -402,8 +395,6 @@ pub struct ZFlags {
     pub no_copy_reloc: bool,
     /// `dynamic-undefined-weak`.
     pub dynamic_undefined_weak: bool,
-    /// `combreloc` (default) sorts dynamic relocations.
-    pub combreloc: bool,
     /// `nodelete`, DF_1_NODELETE.
     pub nodelete: bool,
     /// `nodlopen`, DF_1_NOOPEN.
@@ -434,14 +425,12 @@ pub struct ZFlags {
     pub isa_needed: u32,
     /// `keep-text-section-prefix`.
     pub keep_text_section_prefix: bool,
+    /// `nosectionheader`: no section header table, and nothing that only it leads to.
+    pub no_section_header: bool,
     /// `rodynamic`: `.dynamic` is read-only.
     pub rodynamic: bool,
-    /// `nosectionheader`.
-    pub no_section_header: bool,
     /// `dead-reloc-in-nonalloc=GLOB=VALUE`, in order.
     pub dead_reloc_in_nonalloc: Vec<(Vec<u8>, u64)>,
-    /// `unique-symbol`-like keywords live in the option table only.
-    pub undefs: bool,
 }
 
 /// `-z cet-report=`.
@@ -473,7 +462,6 @@ impl Default for Config {
             is_static: false,
             dynamic_linker: None,
             no_dynamic_linker: false,
-            emulation: None,
             inputs: Vec::new(),
             library_paths: Vec::new(),
             sysroot: None,
@@ -510,13 +498,11 @@ impl Default for Config {
             allow_multiple_definition: false,
             define_common: false,
             warn_common: false,
-            warn_backrefs: false,
             gc_sections: false,
             print_gc_sections: false,
             gc_keep_exported: false,
             start_stop_gc: false,
             start_stop_visibility: Visibility::Protected,
-            optimize: 1,
             strip: Strip::None,
             discard: Discard::Default,
             build_id: BuildId::None,
@@ -532,11 +518,11 @@ impl Default for Config {
             package_metadata: None,
             dependency_file: None,
             map_file: None,
+            cref: false,
             trace_inputs: false,
             profile: Profile::Off,
             stats: false,
             threads: None,
-            fork: true,
             error_limit: 20,
             fatal_warnings: false,
             noinhibit_exec: false,
@@ -547,7 +533,6 @@ impl Default for Config {
             rwx_is_error: false,
             warn_textrel: false,
             producer: format!("manifold {}", env!("CARGO_PKG_VERSION")),
-            command_line: Vec::new(),
         }
     }
 }
@@ -566,7 +551,6 @@ impl Default for ZFlags {
             separate: SeparateCode::Code,
             no_copy_reloc: false,
             dynamic_undefined_weak: false,
-            combreloc: true,
             nodelete: false,
             nodlopen: false,
             nodump: false,
@@ -582,10 +566,9 @@ impl Default for ZFlags {
             cet_report: CetReport::None,
             isa_needed: 0,
             keep_text_section_prefix: false,
-            rodynamic: false,
             no_section_header: false,
+            rodynamic: false,
             dead_reloc_in_nonalloc: Vec::new(),
-            undefs: false,
         }
     }
 }

@@ -207,10 +207,8 @@ pub fn collect(
     dynamic.symbols = entries;
     for (file, list) in versions.finish(inputs, selection, cx) {
         let soname = dynamic.strings.add(inputs.shared_object(file).soname);
-        let versions = list
-            .into_iter()
-            .map(|v| NeededVersion { offset: dynamic.strings.add(v.name), ..v })
-            .collect();
+        let versions =
+            list.into_iter().map(|v| NeededVersion { offset: dynamic.strings.add(v.name), ..v }).collect();
         dynamic.version_needs.push(VersionNeed { file, soname, versions });
     }
     dynamic
@@ -234,7 +232,8 @@ impl NeededVersions {
         let shared = inputs.shared_object(def.file());
         let Ok(at) = shared.defined.binary_search_by_key(&def.index(), |s| s.index) else { return 1 };
         let version = shared.defined[at].version;
-        let Some(name) = shared.versions.get(usize::from(version)).copied().filter(|n| version > 1 && !n.is_empty())
+        let Some(name) =
+            shared.versions.get(usize::from(version)).copied().filter(|n| version > 1 && !n.is_empty())
         else {
             return 1;
         };

@@ -107,7 +107,7 @@ pub fn tasks(image: &Image) -> Vec<Task> {
     }
     cutter.close(layout.section_headers);
     let mut tasks = cutter.done;
-    if layout.file_size > layout.section_headers {
+    if layout.file_size > layout.section_headers && !image.cx.config.z.no_section_header {
         let mut last = Task::new(layout.section_headers);
         last.size = layout.file_size - layout.section_headers;
         last.is_section_headers = true;

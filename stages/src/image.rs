@@ -10,7 +10,7 @@ use crate::layout::Layout;
 use crate::liveness::LiveSet;
 use crate::merge::Merged;
 use crate::model::{Inputs, Object, SectionKind, SymbolId};
-use crate::outputs::{Outputs, OutputSection};
+use crate::outputs::{OutputSection, Outputs};
 use crate::scan::{Scan, local_facts};
 use crate::select::{Provided, Selection};
 use crate::tables::{PltPlace, Slots, SymbolRef, Tables};
@@ -157,19 +157,40 @@ impl<'a> Image<'a> {
         let position = self.outputs.sections.iter().position(|s| s.name == name)?;
         Some((&self.outputs.sections[position], self.layout.placements[position].address))
     }
-    /// The header index of the output section an address belongs to; SHN_ABS if none.
-    pub fn section_index_of(&self, object: &Object, section: usize) -> u16 {
+    /// The header index of the output section an input section went to.
+    pub fn section_index_of(&self, object: &Object, section: usize) -> HeaderIndex {
         let map = &self.sizes.names.maps;
-        let Ok(position) = self.selection.objects.binary_search(&object.id) else { return object::elf::SHN_ABS };
+        let Ok(position) = self.selection.objects.binary_search(&object.id) else {
+            return HeaderIndex::ABSOLUTE;
+        };
         let output = match object.sections[section].kind {
             SectionKind::EhFrame => self.sizes.eh_frame_output,
             _ => map[position][usize::from(object.sections[section].output)],
         };
-        self.layout.placements.get(output as usize).map_or(object::elf::SHN_ABS, |p| clip_index(p.index))
+        self.layout.placements.get(output as usize).map_or(HeaderIndex::ABSOLUTE, |p| HeaderIndex(p.index))
     }
 }
 
-/// A section header index as symbol tables hold it.
-pub fn clip_index(index: u32) -> u16 {
-    if index < u32::from(object::elf::SHN_LORESERVE) { index as u16 } else { object::elf::SHN_XINDEX }
+/// What `st_shndx` says of a symbol: a section header index, or one of the special ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeaderIndex(pub u32);
+
+impl HeaderIndex {
+    /// SHN_UNDEF.
+    pub const UNDEFINED: HeaderIndex = HeaderIndex(0);
+    /// SHN_ABS.
+    pub const ABSOLUTE: HeaderIndex = HeaderIndex(u32::MAX);
+
+    /// As `st_shndx` and `e_shstrndx` hold it; SHN_XINDEX where it does not fit.
+    pub fn half(self) -> u16 {
+        match self {
+            HeaderIndex::ABSOLUTE => object::elf::SHN_ABS,
+            HeaderIndex(index) if index < u32::from(object::elf::SHN_LORESERVE) => index as u16,
+            _ => object::elf::SHN_XINDEX,
+        }
+    }
+    /// As SHT_SYMTAB_SHNDX holds it: the index if `st_shndx` cannot, else 0.
+    pub fn extended(self) -> u32 {
+        if self.half() == object::elf::SHN_XINDEX { self.0 } else { 0 }
+    }
 }

@@ -12,9 +12,12 @@
 //! own in the file, too; elsewhere two segments may share a page of the file, mapped twice, with addresses a page
 //! apart, so that the file has no holes.
 
+use crate::elf::SHF_X86_64_LARGE;
 use crate::outputs::OutputSection;
-use crate::elf::{SHF_X86_64_LARGE};
-use object::elf::{PF_R, PF_W, PF_X, PT_DYNAMIC, PT_GNU_EH_FRAME, PT_GNU_PROPERTY, PT_GNU_RELRO, PT_GNU_STACK, PT_INTERP, PT_LOAD, PT_NOTE, PT_PHDR, PT_TLS, SHF_ALLOC, SHF_EXECINSTR, SHF_TLS, SHF_WRITE, SHT_NOBITS, SHT_NOTE};
+use object::elf::{
+    PF_R, PF_W, PF_X, PT_DYNAMIC, PT_GNU_EH_FRAME, PT_GNU_PROPERTY, PT_GNU_RELRO, PT_GNU_STACK, PT_INTERP,
+    PT_LOAD, PT_NOTE, PT_PHDR, PT_TLS, SHF_ALLOC, SHF_EXECINSTR, SHF_TLS, SHF_WRITE, SHT_NOBITS, SHT_NOTE,
+};
 
 /// What shapes the image.
 #[derive(Debug, Clone)]
@@ -215,8 +218,8 @@ fn is_relro(section: &OutputSection, shape: &Shape) -> bool {
     shape.relro
         && section.has(SHF_WRITE)
         && match section.name {
-            b".preinit_array" | b".init_array" | b".fini_array" | b".ctors" | b".dtors" | b".jcr" | b".data.rel.ro"
-            | b".bss.rel.ro" | b".dynamic" | b".got" => true,
+            b".preinit_array" | b".init_array" | b".fini_array" | b".ctors" | b".dtors" | b".jcr"
+            | b".data.rel.ro" | b".bss.rel.ro" | b".dynamic" | b".got" => true,
             b".got.plt" => shape.now,
             _ => section.has(SHF_TLS),
         }
@@ -245,24 +248,10 @@ pub fn order(sections: &[OutputSection], shape: &Shape) -> Vec<u32> {
 /// Lays everything out.
 pub fn layout(sections: &[OutputSection], shape: &Shape) -> Layout {
     let order = order(sections, shape);
-    let loaded: Vec<&OutputSection> =
-        order.iter().map(|i| &sections[*i as usize]).filter(|s| s.has(SHF_ALLOC)).collect();
-    let segment_count = count_segments(&loaded, shape);
-    let mut state = Placer::new(sections, shape, HEADER_SIZE + segment_count as u64 * SEGMENT_SIZE);
-    let tls_align = loaded.iter().filter(|s| s.has(SHF_TLS)).map(|s| 1u64 << s.align_log2).max().unwrap_or(1);
-    let mut is_first_tls = true;
-    for position in &order {
-        let section = &sections[*position as usize];
-        let mut align = 1u64 << section.align_log2;
-        if section.has(SHF_TLS) && std::mem::take(&mut is_first_tls) {
-            align = align.max(tls_align);
-        }
-        state.place(*position, section, align);
-    }
-    state.round_relro();
-    let tls = state.tls_block(&order, tls_align);
-    let segments = state.segments(&order, tls);
-    debug_assert_eq!(segments.len(), segment_count, "program headers were counted before they were made");
+    // How many segments there are does not depend on how much room their headers take.
+    let count = place_all(sections, shape, &order, 0).1.len();
+    let (state, segments, tls) = place_all(sections, shape, &order, count);
+    assert_eq!(segments.len(), count, "the number of segments depends on the order of sections alone");
     let section_headers = state.offset.next_multiple_of(8);
     let count = state.next_index;
     Layout {
@@ -274,6 +263,32 @@ pub fn layout(sections: &[OutputSection], shape: &Shape) -> Layout {
         tls,
         image_end: state.image_end,
     }
+}
+
+/// Places every section behind headers for `count` segments.
+fn place_all<'a>(
+    sections: &'a [OutputSection],
+    shape: &'a Shape,
+    order: &[u32],
+    count: usize,
+) -> (Placer<'a>, Vec<Segment>, (u64, u64, u64)) {
+    let mut state = Placer::new(sections, shape, HEADER_SIZE + count as u64 * SEGMENT_SIZE);
+    let is_tls = |i: &&u32| sections[**i as usize].has(SHF_ALLOC) && sections[**i as usize].has(SHF_TLS);
+    let tls_align =
+        order.iter().filter(is_tls).map(|i| 1 << sections[*i as usize].align_log2).max().unwrap_or(1);
+    let mut is_first_tls = true;
+    for position in order {
+        let section = &sections[*position as usize];
+        let mut align = 1u64 << section.align_log2;
+        if section.has(SHF_TLS) && std::mem::take(&mut is_first_tls) {
+            align = align.max(tls_align);
+        }
+        state.place(*position, section, align);
+    }
+    state.round_relro();
+    let tls = state.tls_block(order, tls_align);
+    let segments = state.segments(order, tls);
+    (state, segments, tls)
 }
 
 /// A PT_LOAD in the making.
@@ -329,39 +344,6 @@ fn first_load(shape: &Shape) -> Load {
         memory_end: shape.image_base,
         align: shape.page_size,
     }
-}
-
-fn count_segments(loaded: &[&OutputSection], shape: &Shape) -> usize {
-    let mut load = first_load(shape);
-    let mut loads = 1;
-    let mut ended_in_nobits = false;
-    for section in loaded {
-        if is_tbss(section) {
-            continue;
-        }
-        let is_fixed = shape.starts.iter().any(|(name, _)| name == section.name);
-        let is_gap = ended_in_nobits && section.sh_type != SHT_NOBITS;
-        if !continues(&load, section, shape) || is_fixed || is_gap {
-            loads += 1;
-            load.flags = load_flags(section, shape);
-            load.is_relro = is_relro(section, shape);
-            load.is_large = is_far(section);
-        } else {
-            load.flags |= load_flags(section, shape);
-        }
-        ended_in_nobits = section.sh_type == SHT_NOBITS;
-    }
-    let has = |name: &[u8]| usize::from(loaded.iter().any(|s| s.name == name));
-    loads
-        + usize::from(shape.phdr)
-        + has(b".interp")
-        + has(b".dynamic")
-        + note_runs(loaded).len()
-        + has(b".note.gnu.property")
-        + usize::from(loaded.iter().any(|s| s.has(SHF_TLS)))
-        + has(b".eh_frame_hdr")
-        + usize::from(shape.stack.is_some())
-        + usize::from(loaded.iter().any(|s| is_relro(s, shape) && !is_tbss(s)))
 }
 
 /// Whether a section has a segment apart, behind everything that must be near code.
@@ -459,8 +441,10 @@ impl<'a> Placer<'a> {
     /// Opens a new PT_LOAD where the protection changes, at a fixed address, and behind zero-filled data.
     fn start_segment_for(&mut self, section: &OutputSection) {
         let Some(load) = self.loads.last().copied() else { return };
-        let fixed = self.shape.starts.iter().rfind(|(name, _)| name == section.name).map(|(_, address)| *address);
-        let is_gap = load.memory_end - load.address > load.file_end - load.offset && section.sh_type != SHT_NOBITS;
+        let fixed =
+            self.shape.starts.iter().rfind(|(name, _)| name == section.name).map(|(_, address)| *address);
+        let is_gap =
+            load.memory_end - load.address > load.file_end - load.offset && section.sh_type != SHT_NOBITS;
         if continues(&load, section, self.shape) && fixed.is_none() && !is_gap {
             return;
         }

@@ -88,49 +88,57 @@ fn internal_error(panicked: &Panicked) -> Problem {
 }
 
 fn run(cx: &Cx) -> Result<(), Failed> {
-    let (inputs, mut symbols, opened) = ingest(cx)?;
-    let mut inputs = inputs;
+    let (mut inputs, symbols, opened) = ingest(cx)?;
+    let result = link_inputs(cx, &mut inputs, symbols, &opened);
+    crate::source_line::explain(cx, &inputs);
+    result
+}
+
+/// Everything between the inputs and the output.
+fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Opened) -> Result<(), Failed> {
     if cx.config.kind == OutputKind::Relocatable {
         // Nothing of what follows applies to -r: it gives no addresses, makes no tables and may leave names undefined.
-        return relocatable::link(cx, inputs, symbols, &assignments(cx.config, &opened), &opened);
+        return relocatable::link(cx, inputs, symbols, &assignments(cx.config, opened), opened);
     }
-    let (scripts, lists) = read_lists(cx, &opened)?;
-    let provided = select::provide(cx.config, &inputs, &mut symbols, &assignments(cx.config, &opened));
-    let selection = select::select(cx, &inputs, &symbols, &provided, &scripts, &lists)?;
-    crate::inflate::inflate(cx, &mut inputs, &selection);
+    let (scripts, lists) = read_lists(cx, opened)?;
+    let provided = select::provide(cx.config, inputs, &mut symbols, &assignments(cx.config, opened));
+    let selection = select::select(cx, inputs, &symbols, &provided, &scripts, &lists)?;
+    crate::inflate::inflate(cx, inputs, &selection);
     cx.checkpoint()?;
-    crate::listing::report(cx, &inputs, &symbols, &selection, &opened);
+    let inputs: &Inputs = inputs;
+    crate::listing::report(cx, inputs, &symbols, &selection, opened);
 
     let seed = seed();
-    let names = outputs::number_names(&inputs, &selection);
+    let names = outputs::number_names(inputs, &selection);
     let is_kept = |id: crate::model::SectionId| !selection.discarded[id.index()];
     let ((unwind, live), debug) = cx.pool.join(
         || {
-            let unwind = unwind::read(cx, &inputs, &selection);
-            let live = liveness::mark(cx, &inputs, &symbols, &provided, &selection, &unwind);
+            let unwind = unwind::read(cx, inputs, &selection);
+            let live = liveness::mark(cx, inputs, &symbols, &provided, &selection, &unwind);
             (unwind, live)
         },
         || {
-            let candidates = outputs::merge_candidates(cx, &inputs, &selection, &names, false, is_kept);
-            merge::merge(cx, &inputs, "merge/debug", &candidates, seed)
+            let candidates = outputs::merge_candidates(cx, inputs, &selection, &names, false, is_kept);
+            merge::merge(cx, inputs, "merge/debug", &candidates, seed)
         },
     );
     let (loaded, scan) = cx.pool.join(
         || {
             let is_live = |id| live.contains(id);
-            let candidates = outputs::merge_candidates(cx, &inputs, &selection, &names, true, is_live);
-            merge::merge(cx, &inputs, "merge/loaded", &candidates, seed)
+            let candidates = outputs::merge_candidates(cx, inputs, &selection, &names, true, is_live);
+            merge::merge(cx, inputs, "merge/loaded", &candidates, seed)
         },
-        || scan::scan(cx, &inputs, &symbols, &provided, &selection, &live, &unwind),
+        || scan::scan(cx, inputs, &symbols, &provided, &selection, &live, &unwind),
     );
+    crate::shlib::check(cx, inputs, &symbols, &provided, &selection);
     cx.checkpoint()?;
 
-    let tables = tables::assign(cx, &inputs, &symbols, &selection, &scan);
-    let dynamic = dynamic::collect(cx, &inputs, &symbols, &selection, &scan, &tables);
-    let mut outputs = outputs::gather(cx, &inputs, &selection, &names, &live, &loaded, &debug);
+    let tables = tables::assign(cx, inputs, &symbols, &selection, &scan);
+    let dynamic = dynamic::collect(cx, inputs, &symbols, &selection, &scan, &tables);
+    let mut outputs = outputs::gather(cx, inputs, &selection, &names, &live, &loaded, &debug);
     let sizing = Sizing {
         cx,
-        inputs: &inputs,
+        inputs,
         symbols: &symbols,
         provided: &provided,
         selection: &selection,
@@ -142,20 +150,36 @@ fn run(cx: &Cx) -> Result<(), Failed> {
     };
     let mut sizes = chunks::add(&sizing, names, &mut outputs);
     cx.checkpoint()?;
-    let shape = shape::shape(cx, &inputs, &selection, &outputs);
-    let (layout, addresses) =
-        place(cx, &shape, &inputs, &symbols, &provided, &selection, &live, &tables, &loaded, &debug, &scan, &mut sizes, &mut outputs);
+    let shape = shape::shape(cx, inputs, &selection, &outputs);
+    let (layout, addresses) = place(
+        cx,
+        &shape,
+        inputs,
+        &symbols,
+        &provided,
+        &selection,
+        &live,
+        &tables,
+        &loaded,
+        &debug,
+        &scan,
+        &mut sizes,
+        &mut outputs,
+    );
+    shape::check_segments(cx, &layout);
     cx.checkpoint()?;
 
     let pool_addresses = |is_loaded: bool, list: &[u32]| -> Vec<u64> {
-        let address = |(n, output): (usize, &u32)| values::pool_address(&outputs, &layout, *output, is_loaded, n as u32);
+        let address = |(n, output): (usize, &u32)| {
+            values::pool_address(&outputs, &layout, *output, is_loaded, n as u32)
+        };
         list.iter().enumerate().map(address).collect()
     };
     let loaded_pools = pool_addresses(true, &outputs.loaded_pools);
     let debug_pools = pool_addresses(false, &outputs.debug_pools);
     let image = Image {
         cx,
-        inputs: &inputs,
+        inputs,
         symbols: &symbols,
         provided: &provided,
         selection: &selection,
@@ -187,7 +211,9 @@ fn run(cx: &Cx) -> Result<(), Failed> {
         let layout = layout_of(&outputs.sections, &shape);
         output(&Image { outputs: &outputs, layout: &layout, compressed: &compressed, ..image })?;
     }
-    crate::listing::dependency_file(cx, &opened)
+    crate::listing::statistics(cx, &image, opened);
+    crate::map_file::write(cx, &image)?;
+    crate::listing::dependency_file(cx, opened)
 }
 
 /// Flow 1: files are parsed while others are opened, names are numbered while files are parsed.
@@ -216,7 +242,9 @@ fn ingest(cx: &Cx) -> Result<(Inputs, Symbols, Opened), Failed> {
         objects.send(parsed);
         Ok(())
     })
-    .labelled(|batch| engine::Label::from(batch.first().map_or(String::new(), |input| input.origin.to_string())));
+    .labelled(|batch| {
+        engine::Label::from(batch.first().map_or(String::new(), |input| input.origin.to_string()))
+    });
     flow.sharded("intern", to_intern, (), shards.iter_mut(), |number, shard, batch: NameBatch, ()| {
         shard.intern(number, &batch);
         Ok(())
@@ -249,7 +277,8 @@ fn parse_batch(cx: &Cx, batch: &[MappedInput], seed: u64) -> (Vec<Parsed>, Vec<(
         }
     }
     let (ids, batches) = sink.finish();
-    let parsed = files.into_iter().map(|(file, first_id)| Parsed { file, ids: ids.clone(), first_id }).collect();
+    let parsed =
+        files.into_iter().map(|(file, first_id)| Parsed { file, ids: ids.clone(), first_id }).collect();
     (parsed, batches)
 }
 
@@ -303,7 +332,9 @@ fn output(image: &Image) -> Result<(), Failed> {
     let tasks: Vec<Task> = emit::tasks(image);
     let fail = |message: String| cx.problems.fail(Problem::error(message));
     let output = Output::create(&cx.config.output, true).map_err(fail)?;
-    output.set_len(image.layout.file_size).map_err(fail)?;
+    let has_sections = !cx.config.z.no_section_header;
+    let size = if has_sections { image.layout.file_size } else { image.layout.section_headers };
+    output.set_len(size).map_err(fail)?;
     let wants_digest = !matches!(cx.config.build_id, BuildId::None | BuildId::Uuid | BuildId::Bytes(_));
     let free: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
     let mut digests: Vec<ChunkDigest> = Vec::new();
@@ -342,7 +373,8 @@ fn output(image: &Image) -> Result<(), Failed> {
 
     if let Some(offset) = emit::build_id_offset(image) {
         digests.sort_unstable_by_key(|d| d.offset);
-        let id = build_id::build_id(&cx.config.build_id, &digests).map_err(|e| fail(format!("--build-id: {e}")))?;
+        let id = build_id::build_id(&cx.config.build_id, &digests)
+            .map_err(|e| fail(format!("--build-id: {e}")))?;
         output.write_at(&id, offset).map_err(fail)?;
     }
     cx.checkpoint()?;
@@ -381,6 +413,16 @@ fn read_lists(cx: &Cx, opened: &Opened) -> Result<(Vec<crate::script::VersionScr
         scripts.push(parsed.map_err(|error| cx.problems.fail(Problem::error(error.to_string())))?);
     }
     scripts.extend(opened.version_scripts.iter().cloned());
+    if cx.config.default_symver && cx.config.is_shared() && scripts.is_empty() {
+        let name = cx
+            .config
+            .soname
+            .clone()
+            .or_else(|| Some(cx.config.output.file_name()?.as_encoded_bytes().to_vec()));
+        let text = [name.unwrap_or_default().as_slice(), b" { global: *; };"].concat();
+        let parsed = parse_version_script(&text, "--default-symver");
+        scripts.push(parsed.map_err(|error| cx.problems.fail(Problem::error(error.to_string())))?);
+    }
     let mut lists = cx.config.export_dynamic_symbols.clone();
     for path in cx.config.dynamic_lists.iter().chain(&cx.config.export_dynamic_symbol_lists) {
         let parsed = parse_dynamic_list(read(path)?, &path.display().to_string());
@@ -405,4 +447,3 @@ fn seed() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one(0u8)
 }
-

@@ -3,6 +3,7 @@
 use crate::config::OutputKind;
 use crate::context::Cx;
 use crate::depfile::dependency_file as makefile_rule;
+use crate::image::Image;
 use crate::intern::Symbols;
 use crate::model::{File, Inputs};
 use crate::open::{Opened, reason};
@@ -119,6 +120,34 @@ fn user_of(inputs: &Inputs, selection: &Selection, id: crate::model::SymbolId) -
         });
         refers.then(|| object.origin.to_string())
     })
+}
+
+/// `--stats`.
+pub fn statistics(cx: &Cx, image: &Image, opened: &Opened) {
+    if !cx.config.stats {
+        return;
+    }
+    let Image { inputs, selection, live, layout, .. } = image;
+    let objects = || selection.objects.iter().map(|id| inputs.object(*id));
+    let sections = objects().flat_map(|o| (1..o.sections.len()).map(|index| o.section_id(index)));
+    let kept = sections.filter(|id| live.contains(*id)).count();
+    let mapped: usize = objects().flat_map(|o| &o.sections).map(|s| s.contents.len()).sum();
+    let figures = [
+        ("files read", opened.paths.len()),
+        ("objects found", inputs.objects.len()),
+        ("objects linked", selection.objects.len()),
+        ("shared objects needed", selection.shared.len()),
+        ("bytes of sections read", mapped),
+        ("sections read", objects().map(|o| o.sections.len()).sum()),
+        ("sections kept", kept),
+        ("global symbols", selection.defs.len()),
+        ("output sections", layout.order.len()),
+        ("segments", layout.segments.len()),
+        ("bytes written", layout.file_size as usize),
+    ];
+    for (what, count) in figures {
+        cx.problems.say(format!("{what:<24}{count:>14}"));
+    }
 }
 
 /// `--dependency-file`.

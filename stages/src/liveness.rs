@@ -27,9 +27,7 @@ use crate::select::{Anchor, Provided, Selection};
 use crate::unwind::{ObjectUnwind, Unwind};
 use engine::Walk;
 use object::LittleEndian as LE;
-use object::elf::{
-    SHF_GNU_RETAIN, SHT_FINI_ARRAY, SHT_INIT_ARRAY, SHT_NOTE, SHT_PREINIT_ARRAY,
-};
+use object::elf::{SHF_GNU_RETAIN, SHT_FINI_ARRAY, SHT_INIT_ARRAY, SHT_NOTE, SHT_PREINIT_ARRAY};
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -56,7 +54,14 @@ pub fn mark(
     unwind: &Unwind,
 ) -> LiveSet {
     let flags: Vec<AtomicBool> = (0..inputs.section_bound).map(|_| AtomicBool::new(false)).collect();
-    let marking = Marking { cx, inputs, selection, unwind, flags: &flags, objects: object_positions(inputs, selection) };
+    let marking = Marking {
+        cx,
+        inputs,
+        selection,
+        unwind,
+        flags: &flags,
+        objects: object_positions(inputs, selection),
+    };
     if cx.config.gc_sections {
         marking.run(symbols, provided);
         if cx.config.print_gc_sections {
@@ -115,29 +120,30 @@ impl Marking<'_> {
     }
 
     fn run(&self, symbols: &Symbols, provided: &Provided) {
-        let started: HashSet<&[u8]> = provided
-            .list
+        let starts = if self.cx.config.start_stop_gc { &[] } else { provided.list.as_slice() };
+        let started: HashSet<&[u8]> = starts
             .iter()
             .filter_map(|p| match &p.anchor {
                 Anchor::SectionStart(name) | Anchor::SectionEnd(name) if is_c_identifier(name) => Some(*name),
                 _ => None,
             })
             .collect();
-        let kept: Vec<Vec<Place>> = self.cx.pool.map("liveness/roots", self.selection.objects.len(), 16, |i| {
-            let object = self.inputs.object(self.selection.objects[i]);
-            let mut places = Vec::new();
-            for (index, section) in object.sections.iter().enumerate() {
-                let is_root = match section.kind {
-                    SectionKind::Ignored => false,
-                    _ if !section.is_alloc() => true,
-                    _ => is_kept(object, section, &started),
-                };
-                if is_root && self.claim(object, index as u32) && section.is_alloc() {
-                    places.push((object.id, index as u32));
+        let kept: Vec<Vec<Place>> =
+            self.cx.pool.map("liveness/roots", self.selection.objects.len(), 16, |i| {
+                let object = self.inputs.object(self.selection.objects[i]);
+                let mut places = Vec::new();
+                for (index, section) in object.sections.iter().enumerate() {
+                    let is_root = match section.kind {
+                        SectionKind::Ignored => false,
+                        _ if !section.is_alloc() => true,
+                        _ => is_kept(object, section, &started),
+                    };
+                    if is_root && self.claim(object, index as u32) && section.is_alloc() {
+                        places.push((object.id, index as u32));
+                    }
                 }
-            }
-            places
-        });
+                places
+            });
         let mut roots = kept.concat();
         for id in self.root_symbols(symbols) {
             self.push_symbol(id, &mut |place| roots.push(place));
@@ -148,13 +154,18 @@ impl Marking<'_> {
     /// Entry point, command line, exports, and what `--defsym` expressions mention.
     fn root_symbols(&self, symbols: &Symbols) -> Vec<SymbolId> {
         let config = self.cx.config;
-        let entry = config.entry.as_deref().unwrap_or(if config.kind == OutputKind::Relocatable { b"" } else { b"_start" });
+        let entry = config.entry.as_deref().unwrap_or(if config.kind == OutputKind::Relocatable {
+            b""
+        } else {
+            b"_start"
+        });
         let named = config.undefined.iter().chain(&config.require_defined).map(Vec::as_slice);
         let mut roots: Vec<SymbolId> =
             named.chain([entry, &config.init, &config.fini]).filter_map(|n| symbols.find(n)).collect();
         for (n, state) in self.selection.states.iter().enumerate() {
             let id = SymbolId(n as u32);
-            if state.is_exported() {
+            let is_kept = || config.gc_keep_exported && self.is_visible(id);
+            if state.is_exported() || is_kept() {
                 roots.push(id);
             }
         }
@@ -162,6 +173,11 @@ impl Marking<'_> {
             value.for_each_symbol(&mut |name| roots.extend(symbols.find(name)));
         }
         roots
+    }
+
+    /// Whether other files could see a symbol if the output exported it.
+    fn is_visible(&self, id: SymbolId) -> bool {
+        matches!(self.selection.visibility(id), object::elf::STV_DEFAULT | object::elf::STV_PROTECTED)
     }
 
     fn push_symbol(&self, id: SymbolId, push: &mut impl FnMut(Place)) {
@@ -251,7 +267,14 @@ fn is_kept(object: &Object, section: &Section, started: &HashSet<&[u8]>) -> bool
     let output = object.outputs[usize::from(section.output)].name;
     matches!(
         output,
-        b".init" | b".fini" | b".init_array" | b".fini_array" | b".preinit_array" | b".ctors" | b".dtors" | b".jcr"
+        b".init"
+            | b".fini"
+            | b".init_array"
+            | b".fini_array"
+            | b".preinit_array"
+            | b".ctors"
+            | b".dtors"
+            | b".jcr"
     ) || is_c_identifier(output) && started.contains(output)
 }
 

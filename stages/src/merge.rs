@@ -167,7 +167,8 @@ pub fn merge(cx: &Cx, inputs: &Inputs, stage: &'static str, candidates: &[Candid
         cx.pool.tracer().add_bytes(section.contents.len());
         let pool = pool_index(&candidate.key);
         // Pieces of different pools never meet: the pool is part of the key.
-        let (pieces, hashes) = Pieces::split(section, seed ^ u64::from(pool).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let (pieces, hashes) =
+            Pieces::split(section, seed ^ u64::from(pool).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let places: Vec<AtomicU32> = (0..pieces.len()).map(|_| AtomicU32::new(0)).collect();
         table.insert(i as u32, &hashes, &places);
         Member { file: candidate.file, section: candidate.section, pieces, places }
@@ -257,6 +258,7 @@ fn too_large(cx: &Cx, inputs: &Inputs, member: &Member) {
     let object = inputs.object(member.file);
     let name = String::from_utf8_lossy(object.section_name(member.section as usize)).into_owned();
     cx.problems.push(
-        Problem::error(format!("{}:({name}): more than 4 GiB of mergeable data", object.origin)).at(object.id.0, 0),
+        Problem::error(format!("{}:({name}): more than 4 GiB of mergeable data", object.origin))
+            .at(object.id.0, 0),
     );
 }

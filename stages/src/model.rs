@@ -248,7 +248,10 @@ impl Object {
     /// The sections that live if this one does.
     pub fn companions_of(&self, section: u32) -> impl Iterator<Item = u32> + '_ {
         let start = self.companions.partition_point(|(s, _)| *s < section);
-        self.companions[start..].iter().take_while(move |(s, _)| *s == section).map(|(_, companion)| *companion)
+        self.companions[start..]
+            .iter()
+            .take_while(move |(s, _)| *s == section)
+            .map(|(_, companion)| *companion)
     }
     /// The id of a section in flat arrays over all objects.
     pub fn section_id(&self, section: usize) -> SectionId {

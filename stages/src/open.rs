@@ -14,6 +14,7 @@ mod map;
 mod search;
 
 pub use map::map_file;
+pub use search::loader_path;
 
 use crate::config::{Config, Input, InputName, Modifiers, OutputKind};
 use crate::elf::archive::{Archive, Contents};
@@ -55,10 +56,21 @@ pub struct Opened {
 /// One thing to open.
 #[derive(Debug, Clone)]
 enum Request {
-    Path { path: PathBuf, modifiers: Modifiers },
-    Library { name: Vec<u8>, modifiers: Modifiers },
+    Path {
+        path: PathBuf,
+        modifiers: Modifiers,
+    },
+    Library {
+        name: Vec<u8>,
+        modifiers: Modifiers,
+    },
     /// A name inside a script: looked for beside the script, then along the library path.
-    InScript { path: Vec<u8>, in_sysroot: bool, script: &'static Path, modifiers: Modifiers },
+    InScript {
+        path: Vec<u8>,
+        in_sysroot: bool,
+        script: &'static Path,
+        modifiers: Modifiers,
+    },
 }
 
 /// Walks the command line; each step yields a batch.
@@ -186,11 +198,15 @@ impl<'a> Opener<'a> {
                 self.known.insert(path, (first, FileId(self.opened.files)));
             }
             FileKind::ElfShared(_) if modifiers.prefer_static && self.config.is_static => {
-                return Err(Problem::error(format!("attempted static link of dynamic object {}", leaked.display())));
+                return Err(Problem::error(format!(
+                    "attempted static link of dynamic object {}",
+                    leaked.display()
+                )));
             }
             FileKind::ElfShared(_) => {
                 let id = self.next_id();
-                let name = needed_name.unwrap_or_else(|| std::os::unix::ffi::OsStrExt::as_bytes(leaked.as_os_str()));
+                let name =
+                    needed_name.unwrap_or_else(|| std::os::unix::ffi::OsStrExt::as_bytes(leaked.as_os_str()));
                 self.ready.push_back(MappedInput {
                     id,
                     origin,
@@ -233,7 +249,12 @@ impl<'a> Opener<'a> {
         Ok(())
     }
 
-    fn open_archive(&mut self, path: &'static Path, data: &'static [u8], modifiers: Modifiers) -> Result<(), Problem> {
+    fn open_archive(
+        &mut self,
+        path: &'static Path,
+        data: &'static [u8],
+        modifiers: Modifiers,
+    ) -> Result<(), Problem> {
         let name = path.display().to_string();
         let archive = Archive::parse(data, &name).map_err(|error| Problem::error(error.to_string()))?;
         for member in &archive.members {
@@ -242,7 +263,11 @@ impl<'a> Opener<'a> {
                 Contents::File { .. } => {
                     let file = beside(path, member.name);
                     map_file(&file).map_err(|error| {
-                        Problem::error(format!("{name}: cannot open member {}: {}", file.display(), reason(&error)))
+                        Problem::error(format!(
+                            "{name}: cannot open member {}: {}",
+                            file.display(),
+                            reason(&error)
+                        ))
                     })?
                 }
                 Contents::Nested { header_offset } => nested_member(path, member.name, *header_offset)?,
@@ -273,7 +298,12 @@ impl<'a> Opener<'a> {
         Ok(())
     }
 
-    fn open_script(&mut self, path: &'static Path, data: &'static [u8], modifiers: Modifiers) -> Result<(), Problem> {
+    fn open_script(
+        &mut self,
+        path: &'static Path,
+        data: &'static [u8],
+        modifiers: Modifiers,
+    ) -> Result<(), Problem> {
         const DEPTH_MAX: usize = 10_000;
         self.script_depth += 1;
         if self.script_depth > DEPTH_MAX {
@@ -281,7 +311,8 @@ impl<'a> Opener<'a> {
         }
         let name = path.display().to_string();
         let script = parse_script(data, &name).map_err(|error| {
-            Problem::error(error.to_string()).note("the file is neither an object nor an archive, so it was read as a linker script")
+            Problem::error(error.to_string())
+                .note("the file is neither an object nor an archive, so it was read as a linker script")
         })?;
         let mut requests = Vec::new();
         for command in script.commands {
@@ -356,14 +387,18 @@ fn beside(archive: &Path, member: &[u8]) -> PathBuf {
 /// A member of an archive that a thin archive refers to.
 fn nested_member(path: &Path, inner: &[u8], header_offset: u64) -> Result<&'static [u8], Problem> {
     let file = beside(path, inner);
-    let data = map_file(&file)
-        .map_err(|error| Problem::error(format!("{}: cannot open {}: {}", path.display(), file.display(), reason(&error))))?;
+    let data = map_file(&file).map_err(|error| {
+        Problem::error(format!("{}: cannot open {}: {}", path.display(), file.display(), reason(&error)))
+    })?;
     let name = file.display().to_string();
     let archive = Archive::parse(data, &name).map_err(|error| Problem::error(error.to_string()))?;
     let member = archive.members.iter().find(|m| m.header_offset == header_offset);
     match member.map(|m| &m.contents) {
         Some(Contents::Inside(range)) => Ok(&data[range.clone()]),
-        _ => Err(Problem::error(format!("{}: {name} has no member at offset {header_offset:#x}", path.display()))),
+        _ => Err(Problem::error(format!(
+            "{}: {name} has no member at offset {header_offset:#x}",
+            path.display()
+        ))),
     }
 }
 
@@ -382,7 +417,9 @@ fn unusable(origin: &Origin, kind: FileKind) -> String {
             "{origin}: is LLVM bitcode for link-time optimisation (LTO), which manifold cannot compile yet: recompile it \
              with -fno-lto or -ffat-lto-objects"
         ),
-        FileKind::ElfOther(_) => format!("{origin}: is an ELF file, but neither an object nor a shared object"),
+        FileKind::ElfOther(_) => {
+            format!("{origin}: is an ELF file, but neither an object nor a shared object")
+        }
         FileKind::Empty => format!("{origin}: file is empty"),
         FileKind::Unknown(what) => format!("{origin}: unknown file type: this is {what}"),
         _ => format!("{origin}: unknown file type"),

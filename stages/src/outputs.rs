@@ -17,8 +17,8 @@ use crate::model::{Inputs, OutputName, SectionId, SectionKind};
 use crate::parse::output_flags;
 use crate::select::Selection;
 use object::elf::{
-    SHF_ALLOC, SHF_EXECINSTR, SHF_MERGE, SHF_STRINGS, SHF_TLS, SHF_WRITE, SHT_FINI_ARRAY, SHT_INIT_ARRAY, SHT_NOBITS,
-    SHT_NOTE, SHT_PREINIT_ARRAY, SHT_PROGBITS,
+    SHF_ALLOC, SHF_EXECINSTR, SHF_MERGE, SHF_STRINGS, SHF_TLS, SHF_WRITE, SHT_FINI_ARRAY, SHT_INIT_ARRAY,
+    SHT_NOBITS, SHT_NOTE, SHT_PREINIT_ARRAY, SHT_PROGBITS,
 };
 use std::collections::HashMap;
 
@@ -345,13 +345,20 @@ pub fn drop_empty(inputs: &Inputs, selection: &Selection, outputs: &mut Outputs)
     };
     for section in &mut outputs.sections {
         if section.size == 0 {
-            section.members.retain(|member| matches!(member.content, Content::Chunk(_)) || has_symbol(member));
+            section
+                .members
+                .retain(|member| matches!(member.content, Content::Chunk(_)) || has_symbol(member));
         }
     }
 }
 
 /// Address of the pool member a section became, if it was merged: (loaded, member).
-pub fn merged_member(loaded: &Merged, debug: &Merged, is_alloc: bool, section: SectionId) -> Option<MemberId> {
+pub fn merged_member(
+    loaded: &Merged,
+    debug: &Merged,
+    is_alloc: bool,
+    section: SectionId,
+) -> Option<MemberId> {
     if is_alloc { loaded.member(section) } else { debug.member(section) }
 }
 

@@ -23,7 +23,7 @@ use crate::elf::Rela;
 use crate::intern::Symbols;
 use crate::liveness::LiveSet;
 use crate::model::{Inputs, Object, SectionId, SectionKind, SymbolId};
-use crate::report::Problem;
+use crate::report::{Place, Problem};
 use crate::select::{Provided, Selection};
 use crate::unwind::{ObjectUnwind, Unwind};
 use object::LittleEndian as LE;
@@ -75,11 +75,27 @@ pub fn scan(
     let facts = SymbolFacts::collect(cx, inputs, provided, selection);
     let needs: Vec<AtomicU16> = (0..selection.defs.len()).map(|_| AtomicU16::new(0)).collect();
     let undefined = undefined::Undefined::default();
-    let scanning = Scanning { cx, inputs, symbols, selection, live, facts: &facts, needs: &needs, undefined: &undefined };
+    let scanning = Scanning {
+        cx,
+        inputs,
+        symbols,
+        selection,
+        live,
+        facts: &facts,
+        needs: &needs,
+        undefined: &undefined,
+    };
     let objects = cx.pool.map("scan", selection.objects.len(), 4, |i| {
         scanning.object(inputs.object(selection.objects[i]), &unwind.objects[i])
     });
     undefined.report(cx, inputs, symbols, selection);
+    if cx.config.warn_textrel {
+        let relocated = selection.objects.iter().zip(&objects).filter(|(_, scan)| scan.has_text_relocations);
+        for (id, _) in relocated {
+            let message = format!("{}: needs relocations in read-only segments", inputs.object(*id).origin);
+            cx.problems.push(Problem::warning(message).note("recompile with -fPIC").at(id.0, 0));
+        }
+    }
     let module = objects.iter().fold(Need::NOTHING, |all, o| all | o.module);
     let needs = needs.into_iter().map(|n| Need(n.into_inner())).collect();
     Scan { objects, needs, module, facts }
@@ -170,11 +186,17 @@ impl Scanning<'_> {
                 continue;
             };
             if symbol >= object.symbols.len() {
-                self.problem(object, index, offset, format!("{} refers to symbol {symbol}, which does not exist", row.name));
+                self.problem(
+                    object,
+                    index,
+                    offset,
+                    format!("{} refers to symbol {symbol}, which does not exist", row.name),
+                );
                 continue;
             }
             let id = object.symbol_id(symbol);
-            let facts = if id == SymbolId::NONE { self.local_facts(object, symbol) } else { self.facts.get(id) };
+            let facts =
+                if id == SymbolId::NONE { self.local_facts(object, symbol) } else { self.facts.get(id) };
             if facts.has(Facts::UNDEFINED) || facts.has(Facts::DEAD) {
                 self.unusable(object, index, offset, number, symbol, facts);
                 continue;
@@ -188,7 +210,9 @@ impl Scanning<'_> {
                         }
                         Plan::Relative => result.relative += 1,
                         Plan::Symbolic => result.symbolic += 1,
-                        Plan::GeneralToLocal | Plan::GeneralToInitial | Plan::LocalDynamicToLocal => skip = true,
+                        Plan::GeneralToLocal | Plan::GeneralToInitial | Plan::LocalDynamicToLocal => {
+                            skip = true
+                        }
                         _ => {}
                     }
                     if matches!(plan, Plan::Relative | Plan::Symbolic) {
@@ -241,7 +265,7 @@ impl Scanning<'_> {
         let mut problem =
             Problem::error(format!("relocation refers to a symbol in a discarded section: {name}"))
                 .note(format!("defined in {}:({target})", object.origin))
-                .note(format!("referenced by {}", location(object, index, offset)));
+                .note_place("referenced by", location(object, index, offset), place(object, index, offset));
         if let Some(kept) = kept {
             problem = problem.note(format!("section group kept from {kept}"));
         }
@@ -264,8 +288,9 @@ impl Scanning<'_> {
     }
 
     fn problem(&self, object: &Object, index: u32, offset: u64, what: String) {
-        let message = format!("{}: {what}", location(object, index, offset));
-        self.cx.problems.push(Problem::error(message).at(object.id.0, u64::from(index) << 32 | offset & 0xffff_ffff));
+        let problem = Problem::error(format!("{}: {what}", location(object, index, offset)));
+        let problem = problem.note_place("in", location(object, index, offset), place(object, index, offset));
+        self.cx.problems.push(problem.at(object.id.0, u64::from(index) << 32 | offset & 0xffff_ffff));
     }
 
     fn refused(&self, object: &Object, index: u32, relocation: &Rela, refusal: Refusal) {
@@ -288,7 +313,9 @@ impl Scanning<'_> {
             Refusal::TlsMismatch => {
                 format!("relocation {row} mixes TLS and ordinary data: '{name}' is defined as the other kind")
             }
-            Refusal::DynamicOnly => format!("relocation {row} is for the dynamic loader only and cannot be in an object"),
+            Refusal::DynamicOnly => {
+                format!("relocation {row} is for the dynamic loader only and cannot be in an object")
+            }
         };
         let definition = self.definition_of(object, symbol);
         let offset = relocation.r_offset.get(LE);
@@ -296,10 +323,15 @@ impl Scanning<'_> {
         if let Some(definition) = definition {
             problem = problem.note(format!("defined in {definition}"));
         }
-        problem = problem.note(format!("referenced by {}", location(object, index, offset)));
+        problem = problem.note_place(
+            "referenced by",
+            location(object, index, offset),
+            place(object, index, offset),
+        );
         let is_word = target::row(relocation.r_type(LE, false)).is_some_and(|row| row.field.width() == 8);
         if refusal == Refusal::NotPositionIndependent && is_word {
-            problem = problem.note("the section is read-only; -z notext would allow relocating it at load time");
+            problem =
+                problem.note("the section is read-only; -z notext would allow relocating it at load time");
         }
         self.cx.problems.push(problem.at(object.id.0, u64::from(index) << 32 | offset & 0xffff_ffff));
     }
@@ -313,6 +345,11 @@ impl Scanning<'_> {
         self.selection.entry(self.inputs, def).filter(|_| !def.is_undefined())?;
         Some(self.inputs.files[def.file().index()].origin().to_string())
     }
+}
+
+/// A place in an object, for [`Problem::note_place`].
+pub fn place(object: &Object, section: u32, offset: u64) -> Place {
+    Place { file: object.id.0, section, offset }
 }
 
 /// `a.o:(.text+0x10)`.

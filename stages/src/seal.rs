@@ -3,7 +3,6 @@
 //! Files arrive in any order; each goes to the place of its rank. Ids of names are read back from the arrays that
 //! the shards filled. `--wrap` is applied here, on ids: it is a matter of which name a reference means.
 
-
 use crate::context::Cx;
 use crate::intern::Symbols;
 use crate::model::{File, FileId, Inputs, Object, SharedObject, SymbolId};
@@ -47,8 +46,12 @@ pub fn seal(cx: &Cx, parsed: Vec<Parsed>, symbols: &mut Symbols, opened: &Opened
             }),
         }
     });
-    let mut inputs =
-        Inputs { files: Vec::with_capacity(files.len()), section_bound: 0, objects: Vec::new(), shared: Vec::new() };
+    let mut inputs = Inputs {
+        files: Vec::with_capacity(files.len()),
+        section_bound: 0,
+        objects: Vec::new(),
+        shared: Vec::new(),
+    };
     for parsed in files {
         let mut file = parsed.file;
         let id = FileId(inputs.files.len() as u32);
@@ -147,4 +150,3 @@ fn merge_equal_sonames(inputs: &mut Inputs) {
         }
     }
 }
-

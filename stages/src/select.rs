@@ -155,6 +155,9 @@ pub fn select(
 
     let objects: Vec<FileId> = inputs.objects.iter().copied().filter(|id| live[id.index()]).collect();
     duplicates::check(cx, inputs, symbols, &objects, &best, &discarded);
+    if cx.config.warn_common {
+        duplicates::warn_common(cx, inputs, symbols, &objects, &best);
+    }
     let shared = needed(cx, inputs, &objects, &live, &best);
     mark_needs(inputs, &shared, &references);
     let mut is_live = live;
@@ -192,7 +195,8 @@ fn require_defined(cx: &Cx, symbols: &Symbols, selection: &Selection) {
         let is_defined = symbols.find(name).is_some_and(|id| !selection.def(id).is_undefined());
         if !is_defined {
             let name = cx.symbol_text(name);
-            cx.problems.push(Problem::error(format!("required symbol '{name}' is not defined (--require-defined)")));
+            cx.problems
+                .push(Problem::error(format!("required symbol '{name}' is not defined (--require-defined)")));
         }
     }
 }
@@ -244,7 +248,13 @@ impl Resolution {
             let shndx = symbol.st_shndx.get(LE);
             let class = match (shndx, object.is_lazy) {
                 (SHN_UNDEF, _) => continue,
-                _ if is_common(symbol) => if object.is_lazy { Class::LazyCommon } else { Class::CommonCandidate },
+                _ if is_common(symbol) => {
+                    if object.is_lazy {
+                        Class::LazyCommon
+                    } else {
+                        Class::CommonCandidate
+                    }
+                }
                 (_, true) => Class::Shared,
                 (_, false) if symbol.st_bind() == STB_WEAK => Class::Weak,
                 (_, false) => Class::Strong,
@@ -312,6 +322,9 @@ impl Resolution {
             if !provision.is_forced && is_wanted {
                 if provision.is_hidden {
                     set_bits(&references[provision.id.index()], seen::HIDDEN);
+                }
+                if provision.is_protected {
+                    set_bits(&references[provision.id.index()], seen::PROTECTED);
                 }
                 self.lower(provision.id, Def::new(Class::Provided, Def::LINKER, i as u32));
             }

@@ -3,12 +3,12 @@
 use crate::arch::target;
 use crate::config::{OutputKind, SeparateCode};
 use crate::context::Cx;
-use crate::layout::Shape;
+use crate::layout::{Layout, Shape};
 use crate::model::Inputs;
 use crate::outputs::Outputs;
 use crate::report::Problem;
 use crate::select::Selection;
-use object::elf::{PF_R, PF_W, PF_X};
+use object::elf::{PF_R, PF_W, PF_X, PT_LOAD};
 
 /// The shape of this link's output.
 pub fn shape(cx: &Cx, inputs: &Inputs, selection: &Selection, outputs: &Outputs) -> Shape {
@@ -20,7 +20,9 @@ pub fn shape(cx: &Cx, inputs: &Inputs, selection: &Selection, outputs: &Outputs)
         None => 0,
     };
     if !image_base.is_multiple_of(page_size) {
-        cx.problems.push(Problem::warning(format!("--image-base {image_base:#x} is not a multiple of the page size")));
+        cx.problems.push(Problem::warning(format!(
+            "--image-base {image_base:#x} is not a multiple of the page size"
+        )));
     }
     let has_interpreter = outputs.sections.iter().any(|s| s.name == b".interp");
     Shape {
@@ -39,6 +41,20 @@ pub fn shape(cx: &Cx, inputs: &Inputs, selection: &Selection, outputs: &Outputs)
     }
 }
 
+/// What the options want to hear about the segments: memory that is both writable and executable.
+pub fn check_segments(cx: &Cx, layout: &Layout) {
+    let is_both = |s: &crate::layout::Segment| s.p_type == PT_LOAD && s.flags & (PF_W | PF_X) == PF_W | PF_X;
+    if !layout.segments.iter().any(is_both) {
+        return;
+    }
+    let message = format!("{}: a segment is both writable and executable", cx.config.output.display());
+    if cx.config.rwx_is_error {
+        cx.problems.push(Problem::error(message).note("disallowed by --error-rwx-segments"));
+    } else if cx.config.warn_rwx_segments {
+        cx.problems.push(Problem::warning(message).note("--no-warn-rwx-segments accepts this"));
+    }
+}
+
 /// Flags of PT_GNU_STACK. An object that asks for an executable stack does not get one unless the command line
 /// agrees: such requests come from assembly without a `.note.GNU-stack` far more often than from need.
 fn stack_flags(cx: &Cx, inputs: &Inputs, selection: &Selection) -> Option<u32> {
@@ -51,8 +67,12 @@ fn stack_flags(cx: &Cx, inputs: &Inputs, selection: &Selection) -> Option<u32> {
     }
     let asking = selection.objects.iter().map(|id| inputs.object(*id)).find(|o| o.wants_executable_stack);
     if let Some(object) = asking {
-        let message = format!("{}: requires an executable stack, which this output does not have", object.origin);
+        let message =
+            format!("{}: requires an executable stack, which this output does not have", object.origin);
         let note = "use -z execstack if it is really needed";
+        if !cx.config.warn_execstack && !cx.config.execstack_is_error {
+            return Some(PF_R | PF_W);
+        }
         if cx.config.execstack_is_error {
             cx.problems.push(Problem::error(message).note(note).at(object.id.0, 0));
         } else {

@@ -8,13 +8,13 @@
 
 use crate::arch::target::{GOT_PLT_RESERVED, Need, plan::Facts};
 use crate::context::Cx;
+use crate::elf::SHN_X86_64_LCOMMON;
 use crate::intern::Symbols;
 use crate::model::{File, FileId, Inputs, SymbolId};
 use crate::report::Problem;
 use crate::scan::Scan;
 use crate::select::{Class, Selection, is_common};
 use object::LittleEndian as LE;
-use crate::elf::{SHN_X86_64_LCOMMON};
 use object::elf::{STT_TLS, STV_PROTECTED};
 use std::collections::HashMap;
 

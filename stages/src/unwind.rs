@@ -109,7 +109,8 @@ fn read_section(object: &Object, index: u32, unwind: &mut ObjectUnwind) -> Resul
     }
     let base = unwind.relocations.len();
     let first_cie = unwind.cies.len();
-    let word = |at: usize| -> Option<u32> { Some(u32::from_le_bytes(data.get(at..at + 4)?.try_into().ok()?)) };
+    let word =
+        |at: usize| -> Option<u32> { Some(u32::from_le_bytes(data.get(at..at + 4)?.try_into().ok()?)) };
     let (mut at, mut next) = (0usize, 0usize);
     while at + 4 <= data.len() {
         let length = word(at).unwrap_or(0) as usize;
@@ -119,9 +120,10 @@ fn read_section(object: &Object, index: u32, unwind: &mut ObjectUnwind) -> Resul
         if length == 0xffff_ffff {
             return Err(format!("record at offset {at:#x} uses the 64-bit format, which is not supported"));
         }
-        let end = at.checked_add(4 + length).filter(|end| *end <= data.len() && length >= 4).ok_or_else(|| {
-            format!("record at offset {at:#x} does not fit its section: corrupt or truncated")
-        })?;
+        let end =
+            at.checked_add(4 + length).filter(|end| *end <= data.len() && length >= 4).ok_or_else(|| {
+                format!("record at offset {at:#x} does not fit its section: corrupt or truncated")
+            })?;
         while relocations.get(next).is_some_and(|r| r.r_offset.get(LE) < at as u64) {
             next += 1;
         }
@@ -146,7 +148,9 @@ fn read_section(object: &Object, index: u32, unwind: &mut ObjectUnwind) -> Resul
             if let Some(first) = relocations[next..next + count].first() {
                 let symbol = first.r_sym(LE, false) as usize;
                 if symbol >= object.symbols.len() {
-                    return Err(format!("relocation at offset {at:#x} refers to symbol {symbol}, which does not exist"));
+                    return Err(format!(
+                        "relocation at offset {at:#x} refers to symbol {symbol}, which does not exist"
+                    ));
                 }
                 let target = object.symbol_section(symbol);
                 unwind.fdes.push(Fde { record, cie: (first_cie + cie) as u32, target });

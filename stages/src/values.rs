@@ -6,6 +6,7 @@
 use crate::arch::target::{GOT_PLT_RESERVED, WORD, plt};
 use crate::chunks::Chunk;
 use crate::context::Cx;
+use crate::image::HeaderIndex;
 use crate::intern::Symbols;
 use crate::layout::{Layout, Placement};
 use crate::liveness::LiveSet;
@@ -17,7 +18,7 @@ use crate::script::{Env, EvalError, SectionFacts, Value};
 use crate::select::{Anchor, Class, Provided, Selection};
 use crate::tables::{CommonPlace, NO_SLOT, PltPlace, Slots, SymbolRef, Tables};
 use object::LittleEndian as LE;
-use object::elf::{SHF_ALLOC, SHF_EXECINSTR, SHF_TLS, SHF_WRITE, SHN_ABS, SHT_NOBITS};
+use object::elf::{SHF_ALLOC, SHF_EXECINSTR, SHF_TLS, SHF_WRITE, SHT_NOBITS};
 use std::cell::RefCell;
 use std::collections::HashSet;
 
@@ -57,8 +58,8 @@ pub struct Addresses {
     pub sections: Vec<u64>,
     /// By [`SymbolId`].
     pub symbols: Vec<u64>,
-    /// By [`SymbolId`]: output section header index of linker-provided symbols, SHN_ABS where none.
-    pub provided_sections: Vec<(SymbolId, u16)>,
+    /// Section header index of the symbols the linker provides.
+    pub provided_sections: Vec<(SymbolId, HeaderIndex)>,
     /// The tables.
     pub bases: Bases,
 }
@@ -312,7 +313,7 @@ fn provide(r: &Resolving, addresses: &mut Addresses) {
         }
         match value.eval(&evaluation) {
             Ok(value) => {
-                let section = value.section.map_or(SHN_ABS, |s| r.layout.placements[s as usize].index as u16);
+                let section = value.section.map_or(HeaderIndex::ABSOLUTE, |s| header_of(r, s as usize));
                 results.push((provision.id, value.value, section));
             }
             Err(error) => {
@@ -328,20 +329,27 @@ fn provide(r: &Resolving, addresses: &mut Addresses) {
     addresses.provided_sections = done;
 }
 
+fn header_of(r: &Resolving, position: usize) -> HeaderIndex {
+    HeaderIndex(r.layout.placements[position].index)
+}
+
 fn position_of(r: &Resolving, name: &[u8]) -> Option<usize> {
     r.outputs.sections.iter().position(|s| s.name == name && s.has(SHF_ALLOC))
 }
 
 /// Address and section header index of an anchor.
-fn anchor_address(r: &Resolving, anchor: &Anchor) -> (u64, u16) {
+fn anchor_address(r: &Resolving, anchor: &Anchor) -> (u64, HeaderIndex) {
     let start_of = |name: &[u8]| position_of(r, name).map(|i| (r.layout.placements[i].address, i));
     let with_index = |found: Option<(u64, usize)>| {
-        found.map_or((0, SHN_ABS), |(value, i)| (value, r.layout.placements[i].index as u16))
+        found.map_or((0, HeaderIndex::ABSOLUTE), |(value, i)| (value, header_of(r, i)))
     };
     let end_of_last = |wanted: &dyn Fn(&crate::outputs::OutputSection) -> bool| {
         let mut best: Option<(u64, usize)> = None;
         for (i, section) in r.outputs.sections.iter().enumerate() {
-            if section.has(SHF_ALLOC) && wanted(section) && !(section.has(SHF_TLS) && section.sh_type == SHT_NOBITS) {
+            if section.has(SHF_ALLOC)
+                && wanted(section)
+                && !(section.has(SHF_TLS) && section.sh_type == SHT_NOBITS)
+            {
                 let end = r.layout.placements[i].address + section.size;
                 if best.is_none_or(|(value, _)| end > value) {
                     best = Some((end, i));
@@ -350,16 +358,17 @@ fn anchor_address(r: &Resolving, anchor: &Anchor) -> (u64, u16) {
         }
         best
     };
-    let image_base = r.layout.segments.iter().find(|s| s.p_type == object::elf::PT_LOAD).map_or(0, |s| s.address);
-    let first_section = r.layout.order.first().map_or(SHN_ABS, |i| r.layout.placements[*i as usize].index as u16);
+    let image_base =
+        r.layout.segments.iter().find(|s| s.p_type == object::elf::PT_LOAD).map_or(0, |s| s.address);
+    let first_section = r.layout.order.first().map_or(HeaderIndex::ABSOLUTE, |i| header_of(r, *i as usize));
     match anchor {
         Anchor::SectionStart(name) => match start_of(name) {
-            Some((address, i)) => (address, r.layout.placements[i].index as u16),
+            Some((address, i)) => (address, header_of(r, i)),
             // Start and end of a section that is not there are equal; any loaded address will do.
             None => (image_base, first_section),
         },
         Anchor::SectionEnd(name) => match start_of(name) {
-            Some((address, i)) => (address + r.outputs.sections[i].size, r.layout.placements[i].index as u16),
+            Some((address, i)) => (address + r.outputs.sections[i].size, header_of(r, i)),
             None => (image_base, first_section),
         },
         Anchor::ImageBase => (image_base, first_section),
@@ -368,7 +377,7 @@ fn anchor_address(r: &Resolving, anchor: &Anchor) -> (u64, u16) {
             end_of_last(&|s| s.has(SHF_WRITE) && s.sh_type != SHT_NOBITS).or_else(|| end_of_last(&|_| true)),
         ),
         Anchor::BssStart => match start_of(b".bss") {
-            Some((address, i)) => (address, r.layout.placements[i].index as u16),
+            Some((address, i)) => (address, header_of(r, i)),
             None => with_index(end_of_last(&|s| s.has(SHF_WRITE) && s.sh_type != SHT_NOBITS)),
         },
         Anchor::ImageEnd => with_index(end_of_last(&|_| true)),
@@ -383,10 +392,10 @@ fn anchor_address(r: &Resolving, anchor: &Anchor) -> (u64, u16) {
             let is_empty = r.cx.config.is_pic();
             let start = if is_empty { address + size } else { address + size - ifuncs };
             let value = if *anchor == Anchor::IrelativeStart { start } else { address + size };
-            (value, r.layout.placements[i].index as u16)
+            (value, header_of(r, i))
         }
         Anchor::TlsModuleBase => (r.layout.tls_start(), first_section),
-        Anchor::Expr(_) => (0, SHN_ABS),
+        Anchor::Expr(_) => (0, HeaderIndex::ABSOLUTE),
     }
 }
 

@@ -160,8 +160,7 @@ fn compressed_sections() {
     let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
     std::io::Write::write_all(&mut encoder, &contents).unwrap();
     let zlib = encoder.finish().unwrap();
-    let zstd =
-        zstd::bulk::compress(contents.as_slice(), 1).unwrap();
+    let zstd = zstd::bulk::compress(contents.as_slice(), 1).unwrap();
     let section = |kind: u64, payload: &[u8]| {
         [&kind.to_le_bytes()[..], &(contents.len() as u64).to_le_bytes(), &8u64.to_le_bytes(), payload]
             .concat()

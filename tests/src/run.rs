@@ -7,7 +7,8 @@
 //!   number of threads, and the readers in [`lint`] accept what it wrote;
 //! - a link that fails says why, exits with 1, writes no output, and leaves an earlier one as it was.
 //!
-//! The first thing that is wrong ends the variant: what follows would only repeat it.
+//! The first thing that is wrong ends the variant: what follows would only repeat it. What only a reader
+//! complains about, or what depends on the number of threads, is reported at the end, if all else holds.
 
 use crate::case::{Case, Expectation, Guard, Step, StepKind, Stream, What};
 use crate::command::{self, Ended, Finished, group_of, kill, prepare};
@@ -25,7 +26,7 @@ use std::process::{Child, Stdio};
 use std::time::Duration;
 
 /// How long a command may take. Generous, because machines are shared; a hang is what it has to catch.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(200);
 /// How long a link of a damaged file may take.
 const LIMIT_DAMAGED: Duration = Duration::from_secs(20);
 /// Numbers of threads to repeat links with.
@@ -62,6 +63,7 @@ pub fn run(case: &Case, variant: &Variant, linker: &Linker, directory: &Path, ve
         last_link: None,
         once: false,
         unchecked: false,
+        complaints: Vec::new(),
     };
     if let Some(reason) = skip_reason(case, &runner.variant) {
         return Verdict::Skipped(reason);
@@ -110,6 +112,7 @@ struct Runner {
     last_link: Option<LastLink>,
     once: bool,
     unchecked: bool,
+    complaints: Vec<String>,
 }
 
 impl Drop for Runner {
@@ -174,7 +177,7 @@ impl Runner {
             result
                 .map_err(|e| if e.starts_with("line ") { e } else { format!("line {}: {e}", clause.line) })?;
         }
-        Ok(())
+        if self.complaints.is_empty() { Ok(()) } else { Err(self.complaints.join("\n")) }
     }
 
     fn write(&mut self, name: &str, body: &str, repeat: Option<u32>) -> Result<(), String> {
@@ -280,9 +283,9 @@ impl Runner {
                     return Err(format!("a link that succeeds is silent, but this one printed:\n{text}"));
                 }
             }
-            if let Some(unstable) = report.unstable.first() {
-                return Err(format!("the output depends on the number of threads: {unstable}"));
-            }
+            let unstable = report.unstable.iter();
+            self.complaints
+                .extend(unstable.map(|u| format!("the output depends on the number of threads: {u}")));
         }
         let outputs: Vec<PathBuf> = reports.iter().map(|r| r.directory.join(&r.output)).collect();
         self.last_link = Some(LastLink { words: words.to_vec(), outputs: outputs.clone() });
@@ -301,7 +304,7 @@ impl Runner {
             true => Some(self.directory.join(crate::shim::output_of(words))),
             false => None,
         };
-        let earlier = output.as_ref().and_then(|path| fs::read(path).ok());
+        let earlier = output.as_ref().filter(|path| path.is_file()).and_then(|path| fs::read(path).ok());
         let mut adapted = words.to_vec();
         self.linker.through_shim(&mut adapted);
         let finished = self.execute(&adapted, &self.environment(false), LIMIT)?;
@@ -314,7 +317,7 @@ impl Runner {
             return Err("the linker fails without saying why".into());
         }
         self.compare(step, &Finished { ended: Ended::Exit(1), ..finished }, 1, false)?;
-        if let Some(path) = output.filter(|path| !path.is_dir()) {
+        if let Some(path) = output.filter(|path| path.is_file() || earlier.is_some()) {
             let now = fs::read(&path).ok();
             match (earlier, now) {
                 (Some(earlier), Some(now)) if earlier == now => {}
@@ -350,8 +353,9 @@ impl Runner {
     }
 
     fn lint(&mut self, output: &Path) -> Result<(), String> {
-        let starts_like_elf = fs::read(output).is_ok_and(|data| data.starts_with(b"\x7fELF"));
-        if !output.is_file() || !starts_like_elf {
+        // A pipe or a device must not even be opened: that may block, and takes what was for others.
+        let is_elf = || fs::read(output).is_ok_and(|data| data.starts_with(b"\x7fELF"));
+        if !output.is_file() || !is_elf() {
             return Ok(());
         }
         let complaints = lint::complaints(output)?;
@@ -362,10 +366,9 @@ impl Runner {
             Ok(path) => lint::complaints(&path)?,
             Err(_) => complaints.iter().filter(|c| c.starts_with("eu-elflint")).cloned().collect(),
         };
-        match complaints.iter().find(|c| !accepted.contains(c)) {
-            Some(complaint) => Err(format!("a reader complains about {}: {complaint}", output.display())),
-            None => Ok(()),
-        }
+        let new = complaints.iter().filter(|c| !accepted.contains(c));
+        self.complaints.extend(new.map(|c| format!("a reader complains about {}: {c}", output.display())));
+        Ok(())
     }
 
     /// Repeats the last link with another linker and returns where its `output` now is.
@@ -375,23 +378,26 @@ impl Runner {
             return Err("this link cannot be repeated with another linker".into());
         }
         let other = self.linker.peer(peer)?;
-        let ours = fs::read(output).map_err(|e| format!("{}: {e}", output.display()))?;
+        let shown = |e: std::io::Error| format!("{}: {e}", output.display());
+        let place = self.directory.join(".case").join(peer);
+        fs::create_dir_all(&place).map_err(shown)?;
+        let theirs = place.join(output.file_name().ok_or("no output name")?);
+        let ours = place.join("ours");
         let mut adapted = link.words;
         other.through_shim(&mut adapted);
         let mut environment = other.environment(&self.reports, "");
         environment.push(("TMPDIR".into(), self.directory.join(".case/tmp").display().to_string()));
-        let finished = command::run(prepare(&adapted, &self.directory, &environment)?, LIMIT)?;
+        let prepared = prepare(&adapted, &self.directory, &environment)?;
+        // Our output steps aside as it is, whatever the peer does to the name, and comes back.
+        fs::rename(output, &ours).map_err(shown)?;
+        let finished = command::run(prepared, LIMIT);
+        let moved = fs::rename(output, &theirs);
+        fs::rename(&ours, output).map_err(shown)?;
         Linked::take_all(&self.reports)?;
-        let name = output.file_name().ok_or("no output name")?;
-        let theirs = self.directory.join(".case").join(peer);
-        fs::create_dir_all(&theirs).map_err(|e| format!("{}: {e}", theirs.display()))?;
-        let theirs = theirs.join(name);
-        let moved = fs::read(output).and_then(|data| fs::write(&theirs, data));
-        fs::write(output, ours).map_err(|e| format!("{}: {e}", output.display()))?;
-        moved.map_err(|e| format!("{}: {e}", theirs.display()))?;
-        match finished.ended {
-            Ended::Exit(0) => Ok(theirs),
-            ended => Err(format!("{peer} cannot do this link: {ended}\n{}", finished.stderr)),
+        let finished = finished?;
+        match (finished.ended, moved) {
+            (Ended::Exit(0), Ok(())) => Ok(theirs),
+            (ended, _) => Err(format!("{peer} cannot do this link: {ended}\n{}", finished.stderr)),
         }
     }
 

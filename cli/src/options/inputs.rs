@@ -72,12 +72,11 @@ const OPTIONS: &[Opt] = &[
             Err(UNSUPPORTED.to_string())
         }
     }),
-    value(&["m"], "EMULATION", "Kind of machine to link for", |t, v| {
+    value(&["m"], "EMULATION", "Kind of machine to link for", |_, v| {
         let name = super::values::text(v);
         if !EMULATIONS.contains(&name.as_str()) {
             return Err(format!("no such emulation; there is {}", EMULATIONS.join(", ")));
         }
-        t.config.emulation = Some(name);
         Ok(())
     }),
     rejected(&["just-symbols"], Takes::Value("FILE"), "take only the symbols of a file"),

@@ -40,15 +40,12 @@ pub const KEYWORDS: &[Opt] = &[
     }),
     flag(&["defs"], "Report undefined symbols of a shared library too", |t| {
         t.unresolved = Some(UnresolvedPolicy::Error);
-        t.config.z.undefs = false;
     }),
     flag(&["undefs"], "Ignore undefined symbols", |t| {
         t.unresolved = Some(UnresolvedPolicy::Ignore);
-        t.config.z.undefs = true;
     }),
     flag(&["nodefs"], "Undo -z defs", |t| {
         t.unresolved = None;
-        t.config.z.undefs = false;
     }),
     switch(&["muldefs"], "Take the first of several definitions", |t, on| {
         t.config.allow_multiple_definition = on;
@@ -59,7 +56,11 @@ pub const KEYWORDS: &[Opt] = &[
     switch(&["dynamic-undefined-weak"], "Leave undefined weak symbols to the dynamic linker", |t, on| {
         t.config.z.dynamic_undefined_weak = on;
     }),
-    switch(&["combreloc"], "Sort dynamic relocations (default)", |t, on| t.config.z.combreloc = on),
+    harmless(
+        &["combreloc"],
+        Takes::Switch,
+        "dynamic relocations are always sorted; their order has no meaning",
+    ),
     switch(&["pack-relative-relocs"], "Pack relative relocations", |t, on| t.config.relr = on),
     flag(&["nodelete"], "Keep the library loaded once it is loaded", |t| t.config.z.nodelete = true),
     flag(&["nodlopen"], "Forbid dlopen to load the library", |t| t.config.z.nodlopen = true),

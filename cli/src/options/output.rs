@@ -73,9 +73,12 @@ const OPTIONS: &[Opt] = &[
         t.config.dependency_file = Some(path(v));
         Ok(())
     }),
-    rejected(&["Map"], Takes::Value("FILE"), "a link map"),
-    rejected(&["M", "print-map"], Takes::Nothing, "a link map"),
-    rejected(&["cref"], Takes::Nothing, "a cross reference table"),
+    value(&["Map"], "FILE", "Write a link map to FILE, or print it (-)", |t, v| {
+        t.config.map_file = Some(path(v));
+        Ok(())
+    }),
+    flag(&["M", "print-map"], "Print a link map", |t| t.config.map_file = Some("-".into())),
+    flag(&["cref"], "Add a cross reference table to the map, or print it", |t| t.config.cref = true),
     rejected(&["reproduce"], Takes::Value("FILE"), "an archive of everything that went into the link"),
     rejected(&["repro"], Takes::Nothing, "an archive of everything that went into the link"),
     rejected(&["print-memory-usage"], Takes::Nothing, "a table of memory regions"),

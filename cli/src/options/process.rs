@@ -1,7 +1,7 @@
 //! How the linker itself runs: threads, processes, memory.
 
 use super::values::number;
-use super::{Answer, Area, Opt, Takes, flag, harmless, maybe, switch, value};
+use super::{Answer, Area, Opt, Takes, flag, harmless, maybe, value};
 use crate::typed::Typed;
 use std::num::NonZeroUsize;
 
@@ -20,7 +20,7 @@ const OPTIONS: &[Opt] = &[
     harmless(&["thread-count-initial"], Takes::Value("N"), "--threads says it all"),
     harmless(&["thread-count-middle"], Takes::Value("N"), "--threads says it all"),
     harmless(&["thread-count-final"], Takes::Value("N"), "--threads says it all"),
-    switch(&["fork"], "Work in a child process", |t, on| t.config.fork = on),
+    harmless(&["fork"], Takes::Switch, "the link is done when the command ends, whichever process did it"),
     harmless(&["quick-exit"], Takes::Switch, "memory is given back by the system either way"),
     harmless(&["preload"], Takes::Switch, "it only changes how fast inputs are read"),
     harmless(&["mmap-output-file"], Takes::Switch, "the way the output is written does not show in it"),

@@ -1,6 +1,6 @@
 //! Which sections stay, which are folded and in what order they stand.
 
-use super::values::{choice, number};
+use super::values::choice;
 use super::{Area, Opt, Takes, UNSUPPORTED, flag, harmless, rejected, switch, value};
 
 pub const AREA: Area = Area { title: "Sections", options: OPTIONS };
@@ -23,11 +23,7 @@ const OPTIONS: &[Opt] = &[
     harmless(&["keep-unique"], Takes::Value("SYMBOL"), "nothing is folded"),
     harmless(&["ignore-data-address-equality"], Takes::Nothing, "a permission to fold that is not used"),
     harmless(&["ignore-function-address-equality"], Takes::Nothing, "a permission to fold that is not used"),
-    value(&["O"], "LEVEL", "Effort to spend on a small output: 0, 1 (default) or 2", |t, v| {
-        // ld takes any word here and mold any number; what is not a number asks for nothing in particular.
-        t.config.optimize = number(v).map_or(1, |level| level.min(2) as u8);
-        Ok(())
-    }),
+    harmless(&["O"], Takes::Value("LEVEL"), "strings are merged and tables kept small at every level"),
     switch(&["relax"], "Make instructions shorter where addresses allow it (default)", |t, on| {
         t.config.relax = on;
     }),

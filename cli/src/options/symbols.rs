@@ -62,7 +62,9 @@ const OPTIONS: &[Opt] = &[
     switch(&["undefined-version"], "Let a version script name absent symbols (default)", |t, on| {
         t.config.no_undefined_version = !on;
     }),
-    flag(&["default-symver"], "Version exported symbols by the soname", |t| t.config.default_symver = true),
+    flag(&["default-symver"], "Version exported symbols by the soname, without a version script", |t| {
+        t.config.default_symver = true;
+    }),
     rejected(&["default-imported-symver"], Takes::Nothing, "versions for imported symbols by soname"),
     value(&["exclude-libs"], "LIB,LIB,..", "Hide the symbols of these archives, or of ALL", |t, v| {
         exclude_libs(t, v);
@@ -109,10 +111,8 @@ const OPTIONS: &[Opt] = &[
     switch(&["warn-common"], "Warn when a common symbol meets another definition", |t, on| {
         t.config.warn_common = on;
     }),
-    switch(&["warn-backrefs"], "Warn where the order of archives would matter to other linkers", |t, on| {
-        t.config.warn_backrefs = on;
-    }),
-    rejected(&["warn-backrefs-exclude"], Takes::Value("GLOB"), "exceptions from --warn-backrefs"),
+    harmless(&["warn-backrefs"], Takes::Switch, "the order of archives matters to other linkers only"),
+    harmless(&["warn-backrefs-exclude"], Takes::Value("GLOB"), "it belongs to --warn-backrefs"),
     value(&["y", "trace-symbol"], "SYMBOL", "Print which files define and use SYMBOL", |t, v| {
         t.config.trace_symbols.push(v.to_vec());
         Ok(())

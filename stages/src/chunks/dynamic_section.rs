@@ -129,7 +129,8 @@ pub(super) fn write(image: &Image, out: &mut [u8]) {
     let strings = strings_of(image);
     let find = |name: &[u8]| {
         let sections = &image.outputs.sections;
-        let position = sections.iter().position(|s: &OutputSection| s.name == name && s.has(SHF_ALLOC) && s.size > 0)?;
+        let position =
+            sections.iter().position(|s: &OutputSection| s.name == name && s.has(SHF_ALLOC) && s.size > 0)?;
         Some((image.layout.placements[position].address, sections[position].size))
     };
     let has = |name: &[u8]| find(name).is_some();

@@ -2,13 +2,13 @@
 
 use super::symtab::{Entry, put_symbol};
 use crate::dynamic::{Dynamic, sysv_hash};
-use crate::image::Image;
+use crate::image::{HeaderIndex, Image};
 
 use crate::select::{Class, Selection};
 use crate::tables::{NO_SLOT, PltPlace, SymbolRef};
 use object::LittleEndian as LE;
 use object::elf::{
-    SHN_UNDEF, STB_GLOBAL, STB_WEAK, STT_COMMON, STT_FUNC, STT_GNU_IFUNC, STT_OBJECT, VER_FLG_BASE, VER_FLG_WEAK,
+    STB_GLOBAL, STB_WEAK, STT_COMMON, STT_FUNC, STT_GNU_IFUNC, STT_OBJECT, VER_FLG_BASE, VER_FLG_WEAK,
 };
 
 /// VER_NDX_GLOBAL, the index of the definition that names the file itself.
@@ -28,7 +28,8 @@ pub(super) fn entry(image: &Image, id: crate::model::SymbolId, name: u32, is_def
     let source = image.selection.entry(image.inputs, def);
     let (bind, r#type, size) =
         source.map_or((STB_GLOBAL, 0, 0), |s| (s.st_bind(), s.st_type(), s.st_size.get(LE)));
-    let mut result = Entry { name, bind, r#type, visibility: 0, shndx: SHN_UNDEF, value: 0, size };
+    let mut result =
+        Entry { name, bind, r#type, visibility: 0, shndx: HeaderIndex::UNDEFINED, value: 0, size };
     if !is_defined {
         // The binding is that of the references: a library may define weakly what a program needs for sure.
         let is_weak = image.selection.references[id.index()] & crate::select::seen::STRONG == 0;
@@ -70,7 +71,7 @@ pub(super) fn entry(image: &Image, id: crate::model::SymbolId, name: u32, is_def
     result
 }
 
-fn copy_section(image: &Image, copy: u32) -> u16 {
+fn copy_section(image: &Image, copy: u32) -> HeaderIndex {
     debug_assert_ne!(copy, NO_SLOT);
     let is_read_only = image.tables.copies[copy as usize].is_read_only;
     super::symtab::section_index(image, if is_read_only { b".bss.rel.ro" } else { b".bss" })
@@ -155,4 +156,3 @@ pub(super) fn write_verneed(image: &Image, out: &mut [u8]) {
         at += size;
     }
 }
-

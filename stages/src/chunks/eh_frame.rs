@@ -75,8 +75,12 @@ pub(super) fn plan(s: &Sizing) -> UnwindPlan {
         }
         let object = s.inputs.object(s.selection.objects[position]);
         let unwind = &s.unwind.objects[position];
-        let mut part =
-            Part { object: position as u32, offset: plan.size, size: fdes_size, cies: vec![None; used.len()] };
+        let mut part = Part {
+            object: position as u32,
+            offset: plan.size,
+            size: fdes_size,
+            cies: vec![None; used.len()],
+        };
         let mut end = plan.size;
         for (n, cie) in unwind.cies.iter().enumerate().filter(|(n, _)| used[*n]) {
             let mut is_new = false;
@@ -116,8 +120,13 @@ fn cie_key(object: &Object, position: u32, unwind: &ObjectUnwind, cie: &Record) 
 fn for_each_fde(image: &Image, part: &Part, mut visit: impl FnMut(&Fde, u64)) {
     let object = image.object(part.object as usize);
     let unwind = &image.unwind.objects[part.object as usize];
-    let own: u64 =
-        unwind.cies.iter().zip(&part.cies).filter(|(_, c)| c.is_some_and(|(_, own)| own)).map(|(r, _)| u64::from(r.size)).sum();
+    let own: u64 = unwind
+        .cies
+        .iter()
+        .zip(&part.cies)
+        .filter(|(_, c)| c.is_some_and(|(_, own)| own))
+        .map(|(r, _)| u64::from(r.size))
+        .sum();
     let mut at = part.offset + own;
     for fde in &unwind.fdes {
         if fde.target != 0 && image.live.contains(object.section_id(fde.target as usize)) {
@@ -198,4 +207,3 @@ pub(super) fn write_header(image: &Image, address: u64, out: &mut [u8]) {
         ));
     }
 }
-

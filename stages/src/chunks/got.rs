@@ -82,7 +82,9 @@ pub(super) fn write_got(image: &Image, out: &mut [u8]) {
         let is_preemptible = |reference| image.facts(reference).has(Facts::PREEMPTIBLE);
         let value = match *slot {
             GotSlot::Address(reference) if !is_preemptible(reference) => image.address(reference),
-            GotSlot::ThreadOffset(reference) if !is_preemptible(reference) && !image.cx.config.is_shared() => {
+            GotSlot::ThreadOffset(reference)
+                if !is_preemptible(reference) && !image.cx.config.is_shared() =>
+            {
                 image.address(reference).wrapping_sub(image.layout.thread_pointer())
             }
             GotSlot::ModuleOffset(reference) if !is_preemptible(reference) => module_offset(image, reference),
@@ -96,7 +98,8 @@ pub(super) fn write_got(image: &Image, out: &mut [u8]) {
 
 pub(super) fn write_got_plt(image: &Image, out: &mut [u8]) {
     let bases = &image.addresses.bases;
-    let mut put = |index: usize, value: u64| out[index * 8..index * 8 + 8].copy_from_slice(&value.to_le_bytes());
+    let mut put =
+        |index: usize, value: u64| out[index * 8..index * 8 + 8].copy_from_slice(&value.to_le_bytes());
     if let Some((_, address)) = image.section(b".dynamic") {
         put(0, address);
     }

@@ -31,9 +31,10 @@ impl Fields<'_> {
 pub fn file_headers(image: &Image) -> Vec<u8> {
     let layout = image.layout;
     let mut out = vec![0; (HEADER_SIZE + layout.segments.len() as u64 * SEGMENT_SIZE) as usize];
-    let sections = layout.order.len() as u64 + 1;
+    let sections = if image.cx.config.z.no_section_header { 0 } else { layout.order.len() as u64 + 1 };
+    let has_sections = !image.cx.config.z.no_section_header;
     let names = image.outputs.sections.iter().position(|s| s.name == b".shstrtab");
-    let names = names.map_or(0, |p| layout.placements[p].index);
+    let names = names.filter(|_| has_sections).map_or(0, |p| layout.placements[p].index);
     let mut fields = Fields(&mut out, 0);
     fields.put(&ELFMAG);
     // IFUNC and unique symbols are GNU's; a file that has them says so.
@@ -44,14 +45,14 @@ pub fn file_headers(image: &Image) -> Vec<u8> {
     fields.word(EV_CURRENT.into());
     fields.long(entry_address(image));
     fields.long(HEADER_SIZE);
-    fields.long(layout.section_headers);
+    fields.long(if has_sections { layout.section_headers } else { 0 });
     fields.word(0);
     fields.half(HEADER_SIZE as u16);
     fields.half(SEGMENT_SIZE as u16);
     fields.half(u16::try_from(layout.segments.len()).unwrap_or(PN_XNUM));
     fields.half(SECTION_HEADER_SIZE as u16);
     fields.half(if sections < u64::from(SHN_LORESERVE) { sections as u16 } else { 0 });
-    fields.half(crate::image::clip_index(names));
+    fields.half(crate::image::HeaderIndex(names).half());
     for segment in &layout.segments {
         fields.word(segment.p_type);
         fields.word(segment.flags);
@@ -69,11 +70,14 @@ fn uses_gnu_extensions(image: &Image) -> bool {
     let is_exported_ifunc = |d: &crate::dynamic::DynamicSymbol| {
         let def = image.selection.def(d.id);
         def.is_local()
-            && image.selection.entry(image.inputs, def).is_some_and(|s| {
-                s.st_type() == STT_GNU_IFUNC || s.st_bind() == STB_GNU_UNIQUE
-            })
+            && image
+                .selection
+                .entry(image.inputs, def)
+                .is_some_and(|s| s.st_type() == STT_GNU_IFUNC || s.st_bind() == STB_GNU_UNIQUE)
     };
-    image.sizes.symtab.has_gnu_symbols || !image.tables.ifuncs.is_empty() || image.dynamic.symbols.iter().any(is_exported_ifunc)
+    image.sizes.symtab.has_gnu_symbols
+        || !image.tables.ifuncs.is_empty()
+        || image.dynamic.symbols.iter().any(is_exported_ifunc)
 }
 
 /// `e_entry`: the symbol or number of `-e`; without it `_start`, or else the start of the code with a warning.
@@ -99,7 +103,10 @@ fn entry_address(image: &Image) -> u64 {
     }
     let start = image.section(b".text").map_or(0, |(_, address)| address);
     let shown = String::from_utf8_lossy(name);
-    image.cx.problems.push(Problem::warning(format!("cannot find entry symbol {shown}; defaulting to {start:#x}")));
+    image
+        .cx
+        .problems
+        .push(Problem::warning(format!("cannot find entry symbol {shown}; defaulting to {start:#x}")));
     start
 }
 

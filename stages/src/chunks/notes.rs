@@ -38,7 +38,7 @@ pub fn properties(cx: &Cx, inputs: &Inputs, selection: &Selection) -> Properties
             None => None,
         };
         if config.z.cet_report != CetReport::None
-            && let Some(missing) = properties::missing_cet(own.as_ref(), Forced { feature_1: 0, isa_1_needed: 0 })
+            && let Some(missing) = properties::missing_cet(own.as_ref(), forced)
         {
             let message = format!("{}: {missing}", object.origin);
             let is_error = config.z.cet_report == CetReport::Error;
@@ -63,7 +63,8 @@ pub(super) fn note(properties: &Properties) -> Vec<u8> {
 
 /// Bytes of `.note.gnu.build-id`.
 pub(super) fn build_id_size(config: &Config) -> Option<u64> {
-    (config.build_id != BuildId::None).then(|| GNU_HEADER + build_id::size_bytes(&config.build_id) as u64)
+    (config.build_id != BuildId::None)
+        .then(|| GNU_HEADER + (build_id::size_bytes(&config.build_id) as u64).next_multiple_of(4))
 }
 
 /// The note with room for the ID, which is filled in when everything else is written.

@@ -185,8 +185,15 @@ fn write_object(image: &Image, position: usize, writer: &mut Writer, is_relative
                 continue;
             }
             match target::plan(row, facts, env, Some((section.contents, offset as usize))) {
-                Ok((Plan::Relative, _)) if is_relative && !fits_relr(image.cx, section.align_log2, offset) => {
-                    writer.push(address + offset, rel::RELATIVE, 0, image.pointee(position, object, relocation));
+                Ok((Plan::Relative, _))
+                    if is_relative && !fits_relr(image.cx, section.align_log2, offset) =>
+                {
+                    writer.push(
+                        address + offset,
+                        rel::RELATIVE,
+                        0,
+                        image.pointee(position, object, relocation),
+                    );
                 }
                 Ok((Plan::Symbolic, _)) if !is_relative => {
                     if let SymbolRef::Global(id) = reference {
@@ -194,7 +201,9 @@ fn write_object(image: &Image, position: usize, writer: &mut Writer, is_relative
                         writer.push(address + offset, rel::SYMBOLIC, image.dynamic.index_of(id), addend);
                     }
                 }
-                Ok((Plan::GeneralToLocal | Plan::GeneralToInitial | Plan::LocalDynamicToLocal, _)) => skip = true,
+                Ok((Plan::GeneralToLocal | Plan::GeneralToInitial | Plan::LocalDynamicToLocal, _)) => {
+                    skip = true
+                }
                 _ => {}
             }
         }
@@ -231,7 +240,8 @@ pub(super) fn update_relr(
     let mut places: Vec<u64> = sizes.relocations.relr_got.iter().map(|n| got + u64::from(*n) * 8).collect();
     for (id, object) in selection.objects.iter().zip(&scan.objects) {
         let file = inputs.object(*id);
-        let address = |(section, offset): &(u32, u64)| section_of(file.section_id(*section as usize)) + offset;
+        let address =
+            |(section, offset): &(u32, u64)| section_of(file.section_id(*section as usize)) + offset;
         places.extend(object.relr.iter().map(address));
     }
     places.sort_unstable();

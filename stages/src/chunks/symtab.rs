@@ -9,36 +9,40 @@
 
 use super::Sizing;
 use crate::config::Discard;
-use crate::image::{Image, clip_index};
+use crate::context::Cx;
+use crate::image::{HeaderIndex, Image};
 use crate::liveness::LiveSet;
 use crate::model::{Object, SectionKind, SymbolId};
+use crate::report::Problem;
 use crate::select::{Anchor, Class, Def, Selection, VERSION_LOCAL};
-use object::LittleEndian as LE;
-use std::sync::atomic::{AtomicBool, Ordering};
 use crate::tables::SymbolRef;
+use object::LittleEndian as LE;
 use object::elf::{
-    SHN_ABS, SHN_UNDEF, STB_GLOBAL, STB_GNU_UNIQUE, STB_LOCAL, STT_COMMON, STT_FILE, STT_GNU_IFUNC, STT_NOTYPE, STT_OBJECT, STT_SECTION,
-    STV_HIDDEN, STV_INTERNAL,
+    STB_GLOBAL, STB_GNU_UNIQUE, STB_LOCAL, STT_COMMON, STT_FILE, STT_GNU_IFUNC, STT_NOTYPE, STT_OBJECT,
+    STT_SECTION, STV_HIDDEN, STV_INTERNAL,
 };
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A symbol table entry to be.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Entry {
-    pub(crate) name: u32,
-    pub(crate) bind: u8,
-    pub(crate) r#type: u8,
-    pub(crate) visibility: u8,
-    pub(crate) shndx: u16,
-    pub(crate) value: u64,
-    pub(crate) size: u64,
+pub(super) struct Entry {
+    pub name: u32,
+    pub bind: u8,
+    pub r#type: u8,
+    pub visibility: u8,
+    pub shndx: HeaderIndex,
+    pub value: u64,
+    pub size: u64,
 }
 
 /// Writes an entry of 24 bytes.
-pub(crate) fn put_symbol(out: &mut [u8], entry: &Entry) {
+pub(super) fn put_symbol(out: &mut [u8], entry: &Entry) {
     out[0..4].copy_from_slice(&entry.name.to_le_bytes());
     out[4] = entry.bind << 4 | entry.r#type & 15;
     out[5] = entry.visibility;
-    out[6..8].copy_from_slice(&entry.shndx.to_le_bytes());
+    out[6..8].copy_from_slice(&entry.shndx.half().to_le_bytes());
     out[8..16].copy_from_slice(&entry.value.to_le_bytes());
     out[16..24].copy_from_slice(&entry.size.to_le_bytes());
 }
@@ -62,6 +66,8 @@ pub struct SymbolTablePlan {
     /// Local symbols the linker provides, and global ones, in the order of the list of provisions.
     provided_locals: Vec<SymbolId>,
     provided_globals: Vec<SymbolId>,
+    /// `--retain-symbols-file`: the names to keep.
+    retained: Option<HashSet<Vec<u8>>>,
     /// Symbols defined elsewhere.
     imports: Vec<SymbolId>,
     first_provided_local: u32,
@@ -129,12 +135,21 @@ struct Filter<'a> {
     live: &'a LiveSet,
     discard: Discard,
     is_shared: bool,
+    retained: Option<&'a HashSet<Vec<u8>>>,
 }
 
 impl Filter<'_> {
+    /// Whether `--retain-symbols-file` lets a name into the table.
+    fn retains(&self, name: &[u8]) -> bool {
+        self.retained.is_none_or(|names| names.contains(name))
+    }
+
     /// Whether a local symbol goes into the table.
     fn keeps_local(&self, object: &Object, index: usize) -> bool {
         let entry = &object.symbols[index];
+        if self.retained.is_some() && !self.retains(object.symbol_name(index)) {
+            return false;
+        }
         match entry.st_type() {
             STT_SECTION => return false,
             STT_FILE => return self.discard != Discard::All || entry.st_name.get(LE) != 0,
@@ -158,7 +173,8 @@ impl Filter<'_> {
     }
 
     fn is_in_output(&self, object: &Object, section: usize) -> bool {
-        object.sections[section].kind != SectionKind::Ignored && self.live.contains(object.section_id(section))
+        object.sections[section].kind != SectionKind::Ignored
+            && self.live.contains(object.section_id(section))
     }
 
     /// Whether this object is the one whose entry stands for a global symbol.
@@ -182,7 +198,8 @@ impl Filter<'_> {
     fn is_localized(&self, id: SymbolId) -> bool {
         let def = self.selection.def(id);
         let is_hidden = || matches!(self.selection.visibility(id), STV_HIDDEN | STV_INTERNAL);
-        def.is_local() && (self.selection.versions[id.index()] == VERSION_LOCAL || self.is_shared && is_hidden())
+        def.is_local()
+            && (self.selection.versions[id.index()] == VERSION_LOCAL || self.is_shared && is_hidden())
     }
 
     /// All symbols of an object that are kept: (index, is local in the output, bytes of its name).
@@ -198,7 +215,10 @@ impl Filter<'_> {
             if index > 0 && self.owns_global(object, index, *id) {
                 let start = object.symbols[index].st_name.get(LE) as usize;
                 let end = start + object.name_lengths[n] as usize;
-                visit(index, self.is_localized(*id), object.strtab.get(start..end).unwrap_or(&[]));
+                let name = object.strtab.get(start..end).unwrap_or(&[]);
+                if self.retains(name) || self.selection.def(*id).is_undefined() {
+                    visit(index, self.is_localized(*id), name);
+                }
             }
         }
     }
@@ -212,7 +232,10 @@ pub(super) fn plan(s: &Sizing) -> SymbolTablePlan {
     }
     let config = s.cx.config;
     let is_shared = config.is_shared();
-    let filter = Filter { selection: s.selection, live: s.live, discard: config.discard, is_shared };
+    plan.retained = config.retain_symbols_file.as_deref().map(|path| read_names(s.cx, path));
+    let retained = plan.retained.as_ref();
+    let filter =
+        Filter { selection: s.selection, live: s.live, discard: config.discard, is_shared, retained };
     let has_gnu_symbols = AtomicBool::new(false);
     plan.shares = s.cx.pool.map("size/symtab", s.selection.objects.len(), 8, |position| {
         let mut share = Share::default();
@@ -233,12 +256,14 @@ pub(super) fn plan(s: &Sizing) -> SymbolTablePlan {
         let is_defined = def.file() == Def::LINKER && def.is_local() && def.index() as usize == index;
         // A name for code sequences alone; no reader has a use for it.
         let is_internal = provision.anchor == Anchor::TlsModuleBase;
-        if is_defined && !is_internal {
-            let list = if provision.is_hidden { &mut plan.provided_locals } else { &mut plan.provided_globals };
+        if is_defined && !is_internal && filter.retains(s.symbols.name(provision.id)) {
+            let list =
+                if provision.is_hidden { &mut plan.provided_locals } else { &mut plan.provided_globals };
             list.push(provision.id);
         }
     }
-    plan.imports = s.dynamic.symbols.iter().filter(|d| !s.selection.def(d.id).is_local()).map(|d| d.id).collect();
+    plan.imports =
+        s.dynamic.symbols.iter().filter(|d| !s.selection.def(d.id).is_local()).map(|d| d.id).collect();
     let mut next = 1u32;
     for share in &mut plan.shares {
         share.first_local = next;
@@ -263,9 +288,23 @@ pub(super) fn plan(s: &Sizing) -> SymbolTablePlan {
     plan.other_names = plan.others().map(|id| plain_name(s.symbols.name(id)).len() as u32 + 1).sum();
     plan.names = name + u64::from(plan.other_names);
     if plan.names > u64::from(u32::MAX) {
-        s.cx.problems.push(crate::report::Problem::error("the names of all symbols are more than 4 GiB: use -s or -x"));
+        s.cx.problems.push(Problem::error("the names of all symbols are more than 4 GiB: use -s or -x"));
     }
     plan
+}
+
+/// The names in a file for `--retain-symbols-file`, separated by white space.
+fn read_names(cx: &Cx, path: &Path) -> HashSet<Vec<u8>> {
+    match crate::open::map_file(path) {
+        Ok(text) => {
+            text.split(u8::is_ascii_whitespace).filter(|name| !name.is_empty()).map(<[u8]>::to_vec).collect()
+        }
+        Err(error) => {
+            let why = crate::open::reason(&error);
+            cx.problems.push(Problem::error(format!("cannot open {}: {why}", path.display())));
+            HashSet::new()
+        }
+    }
 }
 
 /// A name without its version.
@@ -275,7 +314,9 @@ fn plain_name(name: &[u8]) -> &[u8] {
 
 fn filter_of<'a>(image: &Image<'a>) -> Filter<'a> {
     let config = image.cx.config;
-    Filter { selection: image.selection, live: image.live, discard: config.discard, is_shared: config.is_shared() }
+    let retained = image.sizes.symtab.retained.as_ref();
+    let is_shared = config.is_shared();
+    Filter { selection: image.selection, live: image.live, discard: config.discard, is_shared, retained }
 }
 
 pub(super) fn write_strtab(image: &Image, part: usize, out: &mut [u8]) {
@@ -295,14 +336,18 @@ pub(super) fn write_strtab(image: &Image, part: usize, out: &mut [u8]) {
 }
 
 pub(super) fn write_symtab(image: &Image, part: usize, out: &mut [u8]) {
-    let plan = &image.sizes.symtab;
-    let objects = plan.shares.len();
-    let mut entries = out.chunks_exact_mut(24);
-    let mut put = |entry: Entry| {
-        if let Some(out) = entries.next() {
+    let mut places = out.chunks_exact_mut(24);
+    entries(image, part, |entry| {
+        if let Some(out) = places.next() {
             put_symbol(out, &entry);
         }
-    };
+    });
+}
+
+/// The entries of a part of `.symtab`, in order.
+fn entries(image: &Image, part: usize, mut put: impl FnMut(Entry)) {
+    let plan = &image.sizes.symtab;
+    let objects = plan.shares.len();
     match part {
         0 => {}
         n if n <= objects => write_object(image, n - 1, true, put),
@@ -356,7 +401,7 @@ fn local_entry(image: &Image, position: usize, object: &Object, index: usize, na
     let symbol = &object.symbols[index];
     let section = object.symbol_section(index) as usize;
     let mut value = image.local_address(position, index);
-    let mut shndx = SHN_ABS;
+    let mut shndx = HeaderIndex::ABSOLUTE;
     if section != 0 {
         shndx = image.section_index_of(object, section);
         value = tls_relative(image, object.sections[section].has(object::elf::SHF_TLS), value);
@@ -377,8 +422,8 @@ fn global_entry(image: &Image, id: SymbolId, name: u32) -> Entry {
     let def = image.selection.def(id);
     let source = image.selection.entry(image.inputs, def);
     let (shndx, value) = place(image, id);
-    let (bind, r#type, size) = source
-        .map_or((STB_GLOBAL, STT_NOTYPE, 0), |s| (s.st_bind(), s.st_type(), s.st_size.get(LE)));
+    let (bind, r#type, size) =
+        source.map_or((STB_GLOBAL, STT_NOTYPE, 0), |s| (s.st_bind(), s.st_type(), s.st_size.get(LE)));
     // Of tentative definitions the largest counts.
     let size = image.tables.common(id).map_or(size, |common| common.size);
     let r#type = if r#type == STT_COMMON { STT_OBJECT } else { r#type };
@@ -391,7 +436,7 @@ fn global_entry(image: &Image, id: SymbolId, name: u32) -> Entry {
 }
 
 /// Section header index and value of a symbol this output defines, for a symbol table.
-pub(super) fn place(image: &Image, id: SymbolId) -> (u16, u64) {
+pub(super) fn place(image: &Image, id: SymbolId) -> (HeaderIndex, u64) {
     let def = image.selection.def(id);
     let address = image.addresses.symbols[id.index()];
     match def.class() {
@@ -399,7 +444,7 @@ pub(super) fn place(image: &Image, id: SymbolId) -> (u16, u64) {
             let object = image.inputs.object(def.file());
             let section = object.symbol_section(def.index() as usize) as usize;
             if section == 0 {
-                return (SHN_ABS, address);
+                return (HeaderIndex::ABSOLUTE, address);
             }
             let is_tls = object.sections[section].has(object::elf::SHF_TLS);
             // An IFUNC stands for its resolver here, as in its object; its PLT entry has no name.
@@ -418,10 +463,13 @@ pub(super) fn place(image: &Image, id: SymbolId) -> (u16, u64) {
         }
         Class::Forced | Class::Provided => {
             let list = &image.addresses.provided_sections;
-            let section = list.iter().rfind(|(other, _)| *other == id).map_or(SHN_ABS, |(_, section)| *section);
+            let section = list
+                .iter()
+                .rfind(|(other, _)| *other == id)
+                .map_or(HeaderIndex::ABSOLUTE, |(_, section)| *section);
             (section, address)
         }
-        _ => (SHN_UNDEF, 0),
+        _ => (HeaderIndex::UNDEFINED, 0),
     }
 }
 
@@ -431,11 +479,22 @@ fn tls_relative(image: &Image, is_tls: bool, address: u64) -> u64 {
 }
 
 /// Header index of a loaded output section by name.
-pub(super) fn section_index(image: &Image, name: &[u8]) -> u16 {
-    let position = image.outputs.sections.iter().position(|s| s.name == name && s.has(object::elf::SHF_ALLOC));
-    position.map_or(SHN_ABS, |p| clip_index(image.layout.placements[p].index))
+pub(super) fn section_index(image: &Image, name: &[u8]) -> HeaderIndex {
+    let position =
+        image.outputs.sections.iter().position(|s| s.name == name && s.has(object::elf::SHF_ALLOC));
+    position.map_or(HeaderIndex::ABSOLUTE, |p| HeaderIndex(image.layout.placements[p].index))
 }
 
-/// `.symtab_shndx`: zeros but for symbols in sections whose index does not fit 16 bits. Output sections that
-/// symbols point into are numbered far below that.
-pub(super) fn write_shndx(_image: &Image, _out: &mut [u8]) {}
+/// `.symtab_shndx`: zeros but for symbols in sections whose index does not fit 16 bits.
+pub(super) fn write_shndx(image: &Image, out: &mut [u8]) {
+    let plan = &image.sizes.symtab;
+    for part in 0..plan.symtab_parts() {
+        let first = plan.symtab_part(part).0 as usize / 24;
+        let mut words = out[first * 4..].chunks_exact_mut(4);
+        entries(image, part, |entry| {
+            if let Some(word) = words.next() {
+                word.copy_from_slice(&entry.shndx.extended().to_le_bytes());
+            }
+        });
+    }
+}

@@ -199,7 +199,11 @@ fn unzstd(mut input: &[u8], output: &mut [u8]) -> Result<(), CompressedError> {
         }
         input = rest;
     }
-    if filled == output.len() { Ok(()) } else { Err(CompressedError::WrongSize { expected: output.len(), found: filled }) }
+    if filled == output.len() {
+        Ok(())
+    } else {
+        Err(CompressedError::WrongSize { expected: output.len(), found: filled })
+    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::elf::Rela;
 use crate::image::Image;
 use crate::model::{Object, SymbolId};
 use crate::report::Problem;
-use crate::scan::{environment, location, symbol_text};
+use crate::scan::{self, environment, location, symbol_text};
 use crate::tables::{NO_SLOT, SymbolRef};
 use crate::unwind::{ObjectUnwind, Record};
 use object::LittleEndian as LE;
@@ -21,7 +21,8 @@ pub(super) fn copy_section(image: &Image, position: usize, index: u32, address: 
     // A SHT_NOBITS section among others is zeros in the file.
     out[..section.contents.len()].copy_from_slice(section.contents);
     let env = environment(image.cx, section.has(object::elf::SHF_WRITE));
-    let site = Site { image, position, object, section: index, address, env, targets: &image.targets[position] };
+    let site =
+        Site { image, position, object, section: index, address, env, targets: &image.targets[position] };
     site.relocate(object.relocations(section), 0, section.contents, out);
 }
 
@@ -173,7 +174,12 @@ impl Site<'_> {
                 Problem::error(format!("{place}: relocation {} lies outside its section", row.name))
             }
         };
-        image.cx.problems.push(problem.at(self.object.id.0, u64::from(self.section) << 32 | offset & 0xffff_ffff));
+        let problem =
+            problem.note_place("referenced by", place, scan::place(self.object, self.section, offset));
+        image
+            .cx
+            .problems
+            .push(problem.at(self.object.id.0, u64::from(self.section) << 32 | offset & 0xffff_ffff));
     }
 }
 
@@ -198,7 +204,13 @@ struct Answers<'a> {
 
 impl Answers<'_> {
     fn slot(&self, index: u32) -> u64 {
-        debug_assert_ne!(index, NO_SLOT, "scan reserves every slot that is used: {:?} {:?}", self.reference, Need(0));
+        debug_assert_ne!(
+            index,
+            NO_SLOT,
+            "scan reserves every slot that is used: {:?} {:?}",
+            self.reference,
+            Need(0)
+        );
         self.image.addresses.bases.got_slot(index)
     }
 }

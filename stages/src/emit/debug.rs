@@ -94,7 +94,14 @@ impl Site<'_> {
     }
 
     /// Types that are rare here.
-    fn other(&self, r_type: u32, target: Target, offset: usize, value: u64, out: &mut [u8]) -> Result<(), Overflow> {
+    fn other(
+        &self,
+        r_type: u32,
+        target: Target,
+        offset: usize,
+        value: u64,
+        out: &mut [u8],
+    ) -> Result<(), Overflow> {
         let row: &Row = target::row(r_type).ok_or(Overflow::UnknownCode)?;
         let value = match row.calculation {
             Calculation::None => return Ok(()),
@@ -134,7 +141,10 @@ impl Site<'_> {
         let name = target::rows::name(relocation.r_type(LE, false));
         let place = location(self.object, self.section, offset);
         let rank = u64::from(self.section) << 32 | offset & 0xffff_ffff;
-        self.image.cx.problems.push(Problem::error(format!("{place}: relocation {name} {what}")).at(self.object.id.0, rank));
+        self.image
+            .cx
+            .problems
+            .push(Problem::error(format!("{place}: relocation {name} {what}")).at(self.object.id.0, rank));
     }
 }
 

@@ -80,7 +80,10 @@ fn local(image: &Image, position: usize, object: &Object, index: usize) -> Targe
     if entry.st_type() == object::elf::STT_GNU_IFUNC {
         return Target(Target::SPECIAL);
     }
-    debug_assert_eq!(image.reference(position, object, index), SymbolRef::Local(position as u32, index as u32));
+    debug_assert_eq!(
+        image.reference(position, object, index),
+        SymbolRef::Local(position as u32, index as u32)
+    );
     Target::plain(image.addresses.sections[id.index()].wrapping_add(entry.st_value.get(LE)))
 }
 
@@ -90,7 +93,9 @@ fn global(image: &Image, id: SymbolId) -> Target {
         return Target(Target::SPECIAL);
     }
     let section = image.selection.sections[id.index()];
-    if section != crate::model::SectionId::NONE && !image.live.contains(section) || facts.has(Facts::UNDEFINED) {
+    if section != crate::model::SectionId::NONE && !image.live.contains(section)
+        || facts.has(Facts::UNDEFINED)
+    {
         return Target::GONE;
     }
     Target::plain(image.addresses.symbols[id.index()])

@@ -74,7 +74,8 @@ impl Pieces {
         let piece = match &self.ends {
             Ends::Fixed { size, .. } => ((offset / u64::from((*size).max(1))) as usize).min(last),
             Ends::Strings { bitmap, before, unit, .. } => {
-                rank(bitmap, before, (offset / u64::from(*unit)) as usize).map_or(last, |n| (n as usize).min(last))
+                rank(bitmap, before, (offset / u64::from(*unit)) as usize)
+                    .map_or(last, |n| (n as usize).min(last))
             }
         };
         if self.is_empty() {

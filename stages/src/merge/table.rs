@@ -160,7 +160,8 @@ mod tests {
     #[test]
     fn the_first_occurrence_owns() {
         let table = Table::new();
-        let hashes: Vec<[u64; 2]> = (0..5000u64).map(|i| [i.wrapping_mul(0x9e37_79b9), i << 32 | 7]).collect();
+        let hashes: Vec<[u64; 2]> =
+            (0..5000u64).map(|i| [i.wrapping_mul(0x9e37_79b9), i << 32 | 7]).collect();
         let numbers = |_: ()| -> Vec<AtomicU32> { hashes.iter().map(|_| AtomicU32::new(0)).collect() };
         let (late, early) = (numbers(()), numbers(()));
         table.insert(9, &hashes, &late);

@@ -1,5 +1,6 @@
 //! Where libraries are looked for (GNU ld manual, `-l`, `-L`, `--sysroot`, "File Commands").
 
+use crate::config::Config;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,44 @@ pub(super) fn library(dirs: &[PathBuf], name: &[u8], prefer_static: bool) -> Opt
     None
 }
 
+/// Finds a library that another library needs, as GNU ld does (manual, `-rpath-link`): along `-rpath-link`,
+/// `-rpath`, the DT_RUNPATH of who needs it, beside the directories of `-l`.
+pub fn loader_path(
+    config: &Config,
+    soname: &[u8],
+    runpath: Option<&[u8]>,
+    needed_by: &Path,
+) -> Option<PathBuf> {
+    let name = Path::new(OsStr::from_bytes(soname));
+    let sysroot = config.sysroot.as_deref();
+    let usable = |path: PathBuf| (path.is_file() && fits(&path)).then_some(path);
+    if soname.contains(&b'/') {
+        return usable(in_root(sysroot, name)).or_else(|| usable(name.to_path_buf()));
+    }
+    let lists =
+        [config.rpath.as_deref().map(|list| (list, None)), runpath.map(|list| (list, needed_by.parent()))];
+    let run_time = lists.into_iter().flatten().flat_map(|(list, origin)| {
+        list.split(|b| *b == b':').filter(|dir| !dir.is_empty()).map(move |dir| {
+            match (dir.strip_prefix(b"$ORIGIN"), origin) {
+                (Some(rest), Some(origin)) => {
+                    origin.join(OsStr::from_bytes(rest.strip_prefix(b"/").unwrap_or(rest)))
+                }
+                _ => in_root(sysroot, Path::new(OsStr::from_bytes(dir))),
+            }
+        })
+    });
+    let dirs = config.rpath_link.iter().cloned().chain(run_time).chain(config.library_paths.iter().cloned());
+    dirs.into_iter().find_map(|dir| usable(dir.join(name)))
+}
+
+/// An absolute path, within the sysroot if there is one.
+fn in_root(sysroot: Option<&Path>, path: &Path) -> PathBuf {
+    match sysroot.filter(|_| path.is_absolute()) {
+        Some(root) => under(root, path),
+        None => path.to_path_buf(),
+    }
+}
+
 /// Whether a candidate is for this machine; one that is not is passed over in silence, as GNU ld does. What
 /// cannot be told by a first look is accepted and reported when it is read.
 fn fits(path: &Path) -> bool {
@@ -37,7 +76,8 @@ fn fits(path: &Path) -> bool {
     if file.read_exact(&mut head).is_err() || head[..4] != object::elf::ELFMAG {
         return true;
     }
-    head[4] == object::elf::ELFCLASS64 && u16::from_le_bytes([head[18], head[19]]) == crate::arch::target::MACHINE
+    head[4] == object::elf::ELFCLASS64
+        && u16::from_le_bytes([head[18], head[19]]) == crate::arch::target::MACHINE
 }
 
 /// Finds a file named in a script: with the sysroot if asked, else beside the script if relative, then along the

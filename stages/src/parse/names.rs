@@ -40,7 +40,8 @@ const PREFIXES: &[(&[u8], &[u8])] = &[
 ];
 
 /// Parts of `.text` that stand before the rest of it, in this order (GNU ld's default script).
-const TEXT_ORDER: &[&[u8]] = &[b".text.unlikely", b".text.exit", b".text.startup", b".text.hot", b".text.sorted"];
+const TEXT_ORDER: &[&[u8]] =
+    &[b".text.unlikely", b".text.exit", b".text.startup", b".text.hot", b".text.sorted"];
 
 fn has_prefix(name: &[u8], prefix: &[u8]) -> bool {
     name.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest[0] == b'.')
@@ -49,8 +50,14 @@ fn has_prefix(name: &[u8], prefix: &[u8]) -> bool {
 /// The name of the output section for an input section of this name.
 pub fn output_name(name: &'static [u8], keep_text_prefix: bool) -> &'static [u8] {
     if keep_text_prefix && name.starts_with(b".text.") {
-        const KEPT: [&[u8]; 6] =
-            [b".text.hot", b".text.unknown", b".text.unlikely", b".text.exit", b".text.startup", b".text.split"];
+        const KEPT: [&[u8]; 6] = [
+            b".text.hot",
+            b".text.unknown",
+            b".text.unlikely",
+            b".text.exit",
+            b".text.startup",
+            b".text.split",
+        ];
         if let Some(kept) = KEPT.iter().find(|p| has_prefix(name, p)) {
             return kept;
         }
@@ -76,7 +83,9 @@ pub fn array_order(name: &[u8]) -> u32 {
     let number = |prefix: &[u8]| -> Option<u32> {
         std::str::from_utf8(name.strip_prefix(prefix)?).ok()?.parse::<u32>().ok().filter(|n| *n <= 65_535)
     };
-    if let Some(n) = number(b".init_array.").or_else(|| number(b".fini_array.")).or_else(|| number(b".preinit_array.")) {
+    if let Some(n) =
+        number(b".init_array.").or_else(|| number(b".fini_array.")).or_else(|| number(b".preinit_array."))
+    {
         return n;
     }
     match number(b".ctors.").or_else(|| number(b".dtors.")) {

@@ -8,9 +8,10 @@ use crate::intern::NameSink;
 use crate::model::{Group, Object, OutputName, Section, SectionKind, SymbolId, VersionedName};
 use object::LittleEndian as LE;
 use object::elf::{
-    ELFCLASS64, ELFDATA2LSB, EM_X86_64, ET_REL, GRP_COMDAT, SHF_ALLOC, SHF_COMPRESSED, SHF_EXCLUDE, SHF_EXECINSTR,
-    SHF_LINK_ORDER, SHF_MERGE, SHF_STRINGS, SHF_WRITE, SHN_LORESERVE, SHN_UNDEF, SHN_XINDEX, SHT_GROUP,
-    SHT_NOBITS, SHT_NULL, SHT_PROGBITS, SHT_REL, SHT_RELA, SHT_STRTAB, SHT_SYMTAB, SHT_SYMTAB_SHNDX,
+    ELFCLASS64, ELFDATA2LSB, EM_X86_64, ET_REL, GRP_COMDAT, SHF_ALLOC, SHF_COMPRESSED, SHF_EXCLUDE,
+    SHF_EXECINSTR, SHF_LINK_ORDER, SHF_MERGE, SHF_STRINGS, SHF_WRITE, SHN_LORESERVE, SHN_UNDEF, SHN_XINDEX,
+    SHT_GROUP, SHT_NOBITS, SHT_NULL, SHT_PROGBITS, SHT_REL, SHT_RELA, SHT_STRTAB, SHT_SYMTAB,
+    SHT_SYMTAB_SHNDX,
 };
 
 /// Range of section types that LLVM defines for the linker's eyes only (address significance, dependent
@@ -338,7 +339,9 @@ fn attach_relocations(config: &Config, object: &mut Object, headers: &[Shdr]) ->
         }
         let target = shdr.sh_info.get(LE) as usize;
         if target == 0 || target >= headers.len() {
-            return Err(format!("relocation section {index} applies to section {target}, which does not exist"));
+            return Err(format!(
+                "relocation section {index} applies to section {target}, which does not exist"
+            ));
         }
         if !object.sections[index].contents.len().is_multiple_of(size_of::<Rela>()) {
             return Err(format!("relocation section {index} has a partial entry"));
@@ -386,7 +389,8 @@ fn read_symbols(
         return Err("symbol table claims more local symbols than it has entries".into());
     }
     let strtab = headers.get(shdr.sh_link.get(LE) as usize).ok_or("symbol table names no string table")?;
-    object.strtab = section_bytes(data, strtab).ok_or("string table of the symbol table lies outside the file")?;
+    object.strtab =
+        section_bytes(data, strtab).ok_or("string table of the symbol table lies outside the file")?;
     if object.strtab.last().is_some_and(|b| *b != 0) {
         return Err("string table of the symbol table does not end with NUL".into());
     }
@@ -473,7 +477,9 @@ fn find_companions(object: &mut Object) {
     }
     for group in &object.groups {
         let sections = &object.sections;
-        let is_loaded = |m: &&u32| sections[**m as usize].is_alloc() && sections[**m as usize].kind != SectionKind::Ignored;
+        let is_loaded = |m: &&u32| {
+            sections[**m as usize].is_alloc() && sections[**m as usize].kind != SectionKind::Ignored
+        };
         let loaded: Vec<u32> = group.members.iter().filter(is_loaded).copied().collect();
         for member in &loaded {
             pairs.extend(loaded.iter().filter(|other| *other != member).map(|other| (*member, *other)));
@@ -503,9 +509,11 @@ fn intern_names(object: &mut Object, names: &mut NameSink) -> Result<(), String>
         return Ok(());
     }
     if object.has_gcc_lto && memchr::memmem::find(object.strtab, b"__gnu_lto_slim").is_some() {
-        return Err("this object holds only GCC LTO code (compiled with -flto without -ffat-lto-objects), which \
+        return Err(
+            "this object holds only GCC LTO code (compiled with -flto without -ffat-lto-objects), which \
                     manifold cannot compile yet: recompile it with -fno-lto or -ffat-lto-objects"
-            .into());
+                .into(),
+        );
     }
     object.name_lengths.reserve_exact(globals.len());
     names.push_table(object.strtab, globals.iter().map(|s| s.st_name.get(LE)), &mut object.name_lengths);
@@ -533,5 +541,6 @@ fn intern_names(object: &mut Object, names: &mut NameSink) -> Result<(), String>
 
 /// Whether a section is writable, executable, … in the output sense: the flags that reach `sh_flags`.
 pub fn output_flags(section: &Section) -> u32 {
-    section.flags & (SHF_ALLOC | SHF_WRITE | SHF_EXECINSTR | object::elf::SHF_TLS | crate::elf::SHF_X86_64_LARGE)
+    section.flags
+        & (SHF_ALLOC | SHF_WRITE | SHF_EXECINSTR | object::elf::SHF_TLS | crate::elf::SHF_X86_64_LARGE)
 }

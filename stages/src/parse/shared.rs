@@ -8,8 +8,7 @@ use crate::model::{SharedObject, SharedSection, SharedSymbol, SymbolId};
 use object::LittleEndian as LE;
 use object::elf::{
     DT_NEEDED, DT_RPATH, DT_RUNPATH, DT_SONAME, ELFCLASS64, ELFDATA2LSB, EM_X86_64, PT_GNU_RELRO, SHF_ALLOC,
-    SHF_WRITE, SHN_UNDEF, SHT_DYNAMIC, SHT_DYNSYM, SHT_GNU_VERDEF, SHT_GNU_VERNEED, SHT_GNU_VERSYM, SHT_NOBITS,
-    STB_LOCAL,
+    SHF_WRITE, SHN_UNDEF, SHT_DYNAMIC, SHT_DYNSYM, SHT_GNU_VERDEF, SHT_GNU_VERSYM, SHT_NOBITS, STB_LOCAL,
 };
 
 /// The bit of a version index that hides a symbol from plain references.
@@ -18,8 +17,8 @@ const VERSYM_HIDDEN: u16 = 0x8000;
 /// Parses a shared object; the error says what is wrong, without the file's name.
 pub(super) fn parse(input: &MappedInput, names: &mut NameSink) -> Result<SharedObject, String> {
     let data = input.data;
-    let (header, _) =
-        object::pod::from_bytes::<Ehdr>(data).map_err(|()| "file is too short for an ELF header".to_string())?;
+    let (header, _) = object::pod::from_bytes::<Ehdr>(data)
+        .map_err(|()| "file is too short for an ELF header".to_string())?;
     if header.e_ident.class != ELFCLASS64
         || header.e_ident.data != ELFDATA2LSB
         || header.e_machine.get(LE) != EM_X86_64
@@ -42,7 +41,6 @@ pub(super) fn parse(input: &MappedInput, names: &mut NameSink) -> Result<SharedO
         sections: Vec::new(),
     };
     let mut versym: &[object::U16<LE>] = &[];
-    let mut needs: Vec<(u16, &'static [u8])> = Vec::new();
     let relro = relro_range(data, header);
     for shdr in headers {
         let linked_strings = || linked_bytes(data, headers, shdr);
@@ -54,7 +52,6 @@ pub(super) fn parse(input: &MappedInput, names: &mut NameSink) -> Result<SharedO
             SHT_DYNAMIC => read_dynamic(&mut shared, bytes_of(data, shdr)?, linked_strings()?),
             SHT_GNU_VERSYM => versym = slice_of(bytes_of(data, shdr)?),
             SHT_GNU_VERDEF => shared.versions = version_definitions(bytes_of(data, shdr)?, linked_strings()?),
-            SHT_GNU_VERNEED => needs = version_needs(bytes_of(data, shdr)?, linked_strings()?),
             _ => {}
         }
         if shdr.sh_flags.get(LE) & u64::from(SHF_ALLOC) != 0 {
@@ -69,7 +66,7 @@ pub(super) fn parse(input: &MappedInput, names: &mut NameSink) -> Result<SharedO
             });
         }
     }
-    read_symbols(&mut shared, versym, &needs, names);
+    read_symbols(&mut shared, versym, names);
     Ok(shared)
 }
 
@@ -99,7 +96,8 @@ fn bytes_of(data: &'static [u8], shdr: &Shdr) -> Result<&'static [u8], String> {
 }
 
 fn linked_bytes(data: &'static [u8], headers: &'static [Shdr], shdr: &Shdr) -> Result<&'static [u8], String> {
-    let linked = headers.get(shdr.sh_link.get(LE) as usize).ok_or("a section links to one that does not exist")?;
+    let linked =
+        headers.get(shdr.sh_link.get(LE) as usize).ok_or("a section links to one that does not exist")?;
     bytes_of(data, linked)
 }
 
@@ -114,7 +112,7 @@ fn relro_range(data: &'static [u8], header: &Ehdr) -> Option<(u64, u64)> {
 fn read_dynamic(shared: &mut SharedObject, bytes: &'static [u8], strings: &'static [u8]) {
     for entry in slice_of::<object::elf::Dyn64<LE>>(bytes) {
         let text = || c_string(strings, entry.d_val.get(LE) as usize);
-        match entry.d_tag.get(LE) as i64 {
+        match entry.d_tag.get(LE) {
             DT_SONAME => shared.soname = text(),
             DT_NEEDED => shared.needed.push(text()),
             DT_RUNPATH => shared.runpath = Some(text()),
@@ -129,8 +127,7 @@ fn read_dynamic(shared: &mut SharedObject, bytes: &'static [u8], strings: &'stat
 fn version_definitions(bytes: &'static [u8], strings: &'static [u8]) -> Vec<&'static [u8]> {
     let mut names: Vec<&'static [u8]> = Vec::new();
     let mut at = 0usize;
-    loop {
-        let Some(entry) = bytes.get(at..) else { break };
+    while let Some(entry) = bytes.get(at..) {
         let Ok((verdef, _)) = object::pod::from_bytes::<object::elf::Verdef<LE>>(entry) else { break };
         let index = usize::from(verdef.vd_ndx.get(LE) & !VERSYM_HIDDEN);
         let aux = entry.get(verdef.vd_aux.get(LE) as usize..).unwrap_or(&[]);
@@ -148,38 +145,9 @@ fn version_definitions(bytes: &'static [u8], strings: &'static [u8]) -> Vec<&'st
     names
 }
 
-/// Versions the object needs of others: (index, name) (LSB 10.7.3).
-fn version_needs(bytes: &'static [u8], strings: &'static [u8]) -> Vec<(u16, &'static [u8])> {
-    let mut needs = Vec::new();
-    let mut at = 0usize;
-    while let Some(entry) = bytes.get(at..) {
-        let Ok((verneed, _)) = object::pod::from_bytes::<object::elf::Verneed<LE>>(entry) else { break };
-        let mut aux_at = at.saturating_add(verneed.vn_aux.get(LE) as usize);
-        for _ in 0..verneed.vn_cnt.get(LE) {
-            let Some(aux) = bytes.get(aux_at..) else { break };
-            let Ok((vernaux, _)) = object::pod::from_bytes::<object::elf::Vernaux<LE>>(aux) else { break };
-            needs.push((vernaux.vna_other.get(LE), c_string(strings, vernaux.vna_name.get(LE) as usize)));
-            match vernaux.vna_next.get(LE) as usize {
-                0 => break,
-                next => aux_at = aux_at.saturating_add(next),
-            }
-        }
-        match verneed.vn_next.get(LE) as usize {
-            0 => break,
-            next => at = at.saturating_add(next),
-        }
-    }
-    needs
-}
-
 /// Sorts the dynamic symbols into definitions and needs, and names them: the plain name for whoever asks for
 /// the default, `name@version` for whoever asks for that version.
-fn read_symbols(
-    shared: &mut SharedObject,
-    versym: &[object::U16<LE>],
-    needs: &[(u16, &'static [u8])],
-    names: &mut NameSink,
-) {
+fn read_symbols(shared: &mut SharedObject, versym: &[object::U16<LE>], names: &mut NameSink) {
     for (index, symbol) in shared.symbols.iter().enumerate().skip(1) {
         if symbol.st_bind() == STB_LOCAL {
             continue;
@@ -194,23 +162,24 @@ fn read_symbols(
             version: if version <= 1 { 0 } else { version },
         };
         if symbol.st_shndx.get(LE) == SHN_UNDEF {
-            let wanted = needs.iter().find(|(n, _)| *n & !VERSYM_HIDDEN == version && version > 1);
-            // A need is fulfilled by the default definition of the name in most links; the version is
-            // what the dynamic loader checks.
-            let _ = wanted;
+            // Whatever version it asks for, any definition of the name answers here; the loader checks versions.
             entry.id = SymbolId(names.len());
             names.push_bytes(name);
             shared.undefined.push(entry);
             continue;
         }
-        if symbol.st_visibility() == object::elf::STV_HIDDEN || symbol.st_visibility() == object::elf::STV_INTERNAL {
+        if symbol.st_visibility() == object::elf::STV_HIDDEN
+            || symbol.st_visibility() == object::elf::STV_INTERNAL
+        {
             continue;
         }
         if raw & VERSYM_HIDDEN == 0 || version <= 1 {
             entry.id = SymbolId(names.len());
             names.push_bytes(name);
         }
-        if let Some(version_name) = shared.versions.get(usize::from(version)).filter(|v| version > 1 && !v.is_empty()) {
+        if let Some(version_name) =
+            shared.versions.get(usize::from(version)).filter(|v| version > 1 && !v.is_empty())
+        {
             let mut full = Vec::with_capacity(name.len() + version_name.len() + 1);
             full.extend_from_slice(name);
             full.push(b'@');
@@ -230,6 +199,5 @@ mod tests {
     fn version_tables_survive_garbage() {
         let bytes: &'static [u8] = &[0xff; 64];
         version_definitions(bytes, b"");
-        version_needs(bytes, b"");
     }
 }

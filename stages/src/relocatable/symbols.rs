@@ -11,7 +11,6 @@
 //! Names keep their versions (`name@version`): the final link still needs them.
 
 use super::sections::{Joined, Place};
-use crate::chunks::{Entry, put_symbol};
 use crate::config::{Discard, Strip};
 use crate::context::Cx;
 use crate::elf::{SHF_X86_64_LARGE, SHN_X86_64_LCOMMON, Sym};
@@ -110,6 +109,29 @@ pub struct Source<'a> {
     pub provided: &'a Provided,
     /// Who takes part.
     pub selection: &'a Selection,
+}
+
+/// A symbol table entry to be. A final link's has an address and a section; this one keeps what its object says.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    name: u32,
+    bind: u8,
+    r#type: u8,
+    visibility: u8,
+    shndx: u16,
+    value: u64,
+    size: u64,
+}
+
+impl Entry {
+    fn put(&self, out: &mut [u8]) {
+        out[0..4].copy_from_slice(&self.name.to_le_bytes());
+        out[4] = self.bind << 4 | self.r#type & 15;
+        out[5] = self.visibility;
+        out[6..8].copy_from_slice(&self.shndx.to_le_bytes());
+        out[8..16].copy_from_slice(&self.value.to_le_bytes());
+        out[16..24].copy_from_slice(&self.size.to_le_bytes());
+    }
 }
 
 /// Tentative definitions, and under `-d` their storage.
@@ -419,7 +441,7 @@ impl Table {
             for (header, out) in headers.iter().zip(out.chunks_exact_mut(24).skip(1)) {
                 let shndx = short_index(*header);
                 let (bind, r#type) = (STB_LOCAL, STT_SECTION);
-                put_symbol(out, &Entry { name: 0, bind, r#type, visibility: 0, shndx, value: 0, size: 0 });
+                Entry { name: 0, bind, r#type, visibility: 0, shndx, value: 0, size: 0 }.put(out);
             }
             return;
         }
@@ -438,7 +460,7 @@ impl Table {
                 entry.shndx = short_index(headers[output as usize]);
             }
             if let Some(out) = entries.next() {
-                put_symbol(out, &entry);
+                entry.put(out);
             }
             name_offset += name.len() as u32 + 1;
         });

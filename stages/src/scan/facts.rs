@@ -1,12 +1,12 @@
 //! What a relocation may assume about each global symbol, as one byte.
 
 use crate::arch::target::plan::Facts;
-use crate::context::Cx;
 use crate::config::UnresolvedPolicy;
+use crate::context::Cx;
+use crate::elf::{SHF_X86_64_LARGE, SHN_X86_64_LCOMMON};
 use crate::model::{Inputs, SectionId, SymbolId};
 use crate::select::{Anchor, Class, Provided, Selection, seen};
 use object::LittleEndian as LE;
-use crate::elf::{SHF_X86_64_LARGE, SHN_X86_64_LCOMMON};
 use object::elf::{SHF_TLS, SHN_ABS, STT_FUNC, STT_GNU_IFUNC, STT_NOTYPE, STT_TLS};
 
 /// Facts by [`SymbolId`].

@@ -1,6 +1,6 @@
 //! Undefined symbols, gathered from their uses.
 
-use super::location;
+use super::{location, place};
 use crate::config::UnresolvedPolicy;
 use crate::context::Cx;
 use crate::intern::Symbols;
@@ -28,7 +28,8 @@ impl Undefined {
     /// One problem a symbol, at the place of its first use.
     pub(super) fn report(self, cx: &Cx, inputs: &Inputs, symbols: &Symbols, selection: &Selection) {
         let mut by_symbol: BTreeMap<SymbolId, Vec<(FileId, u32, u64)>> = BTreeMap::new();
-        for (symbol, file, section, offset) in self.uses.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        for (symbol, file, section, offset) in self.uses.into_inner().unwrap_or_else(PoisonError::into_inner)
+        {
             by_symbol.entry(symbol).or_default().push((file, section, offset));
         }
         for (symbol, mut uses) in by_symbol {
@@ -47,7 +48,8 @@ impl Undefined {
             }
             for (file, section, offset) in uses.iter().take(SHOWN) {
                 let object = inputs.object(*file);
-                problem = problem.note(format!("referenced by {}", location(object, *section, *offset)));
+                let at = place(object, *section, *offset);
+                problem = problem.note_place("referenced by", location(object, *section, *offset), at);
             }
             if uses.len() > SHOWN {
                 problem = problem.note(format!("referenced {} more times", uses.len() - SHOWN));
@@ -55,7 +57,9 @@ impl Undefined {
             let def = selection.def(symbol);
             if def.class() == Class::Shared {
                 let origin = inputs.files[def.file().index()].origin();
-                problem = problem.note(format!("{origin} defines it, but a {visibility}symbol must be defined in this output"));
+                problem = problem.note(format!(
+                    "{origin} defines it, but a {visibility}symbol must be defined in this output"
+                ));
             } else if let Some(suggestion) = suggestion(symbols, selection, symbol, name) {
                 problem = problem.note(suggestion.text());
             }
@@ -67,7 +71,9 @@ impl Undefined {
 
 /// A defined name that is close to an undefined one.
 fn suggestion(symbols: &Symbols, selection: &Selection, symbol: SymbolId, name: &[u8]) -> Option<Suggestion> {
-    let candidates =
-        symbols.iter().filter(|(id, _)| *id != symbol && !selection.def(*id).is_undefined()).map(|(_, name)| name);
+    let candidates = symbols
+        .iter()
+        .filter(|(id, _)| *id != symbol && !selection.def(*id).is_undefined())
+        .map(|(_, name)| name);
     suggest(name, candidates)
 }

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 /// Which sections lose. `bound` is the bound of symbol ids, which signatures are.
 pub(super) fn elect(cx: &Cx, inputs: &Inputs, live: &[bool], bound: usize) -> Vec<bool> {
     let winner: Vec<AtomicU32> = (0..bound).map(|_| AtomicU32::new(u32::MAX)).collect();
-    let live_object = |i: usize| Some(inputs.objects[i]).filter(|id| live[id.index()]).map(|id| inputs.object(id));
+    let live_object =
+        |i: usize| Some(inputs.objects[i]).filter(|id| live[id.index()]).map(|id| inputs.object(id));
     cx.pool.for_each("select/comdat", inputs.objects.len(), 16, |i| {
         let Some(object) = live_object(i) else { return };
         for group in &object.groups {

@@ -5,6 +5,7 @@ use crate::context::Cx;
 use crate::intern::Symbols;
 use crate::model::{FileId, Inputs, Object};
 use crate::report::Problem;
+use crate::scan::{location, place};
 use object::LittleEndian as LE;
 use object::elf::{SHN_ABS, SHN_UNDEF, STB_WEAK};
 
@@ -43,26 +44,58 @@ pub(super) fn check(
                 && symbol.st_value.get(LE) == first_entry.st_value.get(LE);
             if !same_constant {
                 let name = symbols.name(object.ids[n]);
-                let problem = Problem::error(format!("duplicate symbol: {}", cx.symbol_text(name)))
-                    .note(format!("defined at {}", place(other, winner.index() as usize)))
-                    .note(format!("defined at {}", place(object, index)));
+                let problem = Problem::error(format!("duplicate symbol: {}", cx.symbol_text(name)));
+                let problem = note_definition(problem, other, winner.index() as usize);
+                let problem = note_definition(problem, object, index);
                 cx.problems.push(problem.at(object.id.0, index as u64));
             }
         }
     });
 }
 
+/// `--warn-common`: says so where a tentative definition meets another definition.
+pub(super) fn warn_common(
+    cx: &Cx,
+    inputs: &Inputs,
+    symbols: &Symbols,
+    objects: &[FileId],
+    best: &Resolution,
+) {
+    cx.pool.for_each("select/commons", objects.len(), 16, |i| {
+        let object = inputs.object(objects[i]);
+        let first = object.first_global as usize;
+        for (n, symbol) in object.symbols[first..].iter().enumerate().filter(|(_, symbol)| is_common(symbol))
+        {
+            let winner = best.get(object.ids[n]);
+            if winner == Def::new(Class::Common, object.id, (first + n) as u32) {
+                continue;
+            }
+            let name = cx.symbol_text(symbols.name(object.ids[n]));
+            let what = match winner.class() {
+                Class::Common => format!("multiple common definitions of {name}"),
+                Class::Strong | Class::Weak => format!("common symbol {name} is overridden by a definition"),
+                _ => continue,
+            };
+            let other = inputs.object(winner.file());
+            let size = |entry: &crate::elf::Sym| entry.st_size.get(LE);
+            let other_size = size(&other.symbols[winner.index() as usize]);
+            let problem = Problem::warning(what)
+                .note(format!("defined in {}, {other_size} bytes", other.origin))
+                .note(format!("common in {}, {} bytes", object.origin, size(symbol)));
+            cx.problems.push(problem.at(object.id.0, (first + n) as u64));
+        }
+    });
+}
 
-/// `a.o:(.text+0x10)`.
-fn place(object: &Object, symbol: usize) -> String {
-    let entry = &object.symbols[symbol];
-    match object.symbol_section(symbol) as usize {
-        0 => format!("{}:(absolute)", object.origin),
-        section => format!(
-            "{}:({}+{:#x})",
-            object.origin,
-            String::from_utf8_lossy(object.section_name(section)),
-            entry.st_value.get(LE)
+/// `defined at a.o:(.text+0x10)`.
+fn note_definition(problem: Problem, object: &Object, symbol: usize) -> Problem {
+    let offset = object.symbols[symbol].st_value.get(LE);
+    match object.symbol_section(symbol) {
+        0 => problem.note(format!("defined at {}:(absolute)", object.origin)),
+        section => problem.note_place(
+            "defined at",
+            location(object, section, offset),
+            place(object, section, offset),
         ),
     }
 }

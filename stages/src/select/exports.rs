@@ -37,14 +37,24 @@ pub fn is_dynamic(cx: &Cx, selection: &Selection) -> bool {
 }
 
 /// Fills [`Selection::states`].
-pub(super) fn decide(cx: &Cx, inputs: &Inputs, symbols: &Symbols, lists: &SymbolList, selection: &mut Selection) {
+pub(super) fn decide(
+    cx: &Cx,
+    inputs: &Inputs,
+    symbols: &Symbols,
+    lists: &SymbolList,
+    selection: &mut Selection,
+) {
     const STEP: usize = 1 << 13;
     let is_dynamic = is_dynamic(cx, selection);
     let bound = selection.defs.len();
     let states = cx.pool.map("select/exports", bound.div_ceil(STEP), 1, |i| {
         let end = bound.min((i + 1) * STEP);
         let state = |n: usize| {
-            if is_dynamic { state_of(cx, inputs, symbols, lists, selection, SymbolId(n as u32)) } else { SymbolState::default() }
+            if is_dynamic {
+                state_of(cx, inputs, symbols, lists, selection, SymbolId(n as u32))
+            } else {
+                SymbolState::default()
+            }
         };
         (i * STEP..end).map(state).collect::<Vec<_>>()
     });
@@ -77,16 +87,20 @@ fn state_of(
     }
     let may_export = matches!(visibility, STV_DEFAULT | STV_PROTECTED)
         && selection.versions[id.index()] != VERSION_LOCAL
-        && !(matches!(def.class(), Class::Strong | Class::Weak | Class::Common) && inputs.object(def.file()).exclude);
+        && !(matches!(def.class(), Class::Strong | Class::Weak | Class::Common)
+            && inputs.object(def.file()).exclude);
     if !may_export {
         return SymbolState::default();
     }
-    let listed = || !lists.is_empty() && {
-        let name = symbols.name(id);
-        lists.matches(name, || crate::demangle::demangle_cxx(name))
+    let listed = || {
+        !lists.is_empty() && {
+            let name = symbols.name(id);
+            lists.matches(name, || crate::demangle::demangle_cxx(name))
+        }
     };
     if !config.is_shared() {
-        let is_exported = config.export_dynamic || selection.references[id.index()] & seen::SHARED != 0 || listed();
+        let is_exported =
+            config.export_dynamic || selection.references[id.index()] & seen::SHARED != 0 || listed();
         return SymbolState(if is_exported { SymbolState::EXPORTED } else { 0 });
     }
     let has_dynamic_list = !config.dynamic_lists.is_empty();

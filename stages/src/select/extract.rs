@@ -30,8 +30,10 @@ pub(super) fn extract(
     };
     let claim = |file: FileId| !live[file.index()].swap(true, Ordering::Relaxed);
 
-    let mut roots: Vec<FileId> =
-        (0..inputs.files.len() as u32).map(FileId).filter(|id| live[id.index()].load(Ordering::Relaxed)).collect();
+    let mut roots: Vec<FileId> = (0..inputs.files.len() as u32)
+        .map(FileId)
+        .filter(|id| live[id.index()].load(Ordering::Relaxed))
+        .collect();
     for id in wanted_by_options(cx, symbols, provided) {
         if let Some(file) = candidate(id)
             && matches!(inputs.files[file.index()], File::Object(_))
@@ -48,7 +50,8 @@ pub(super) fn extract(
                 let Some(file) = candidate(needed.id) else { continue };
                 let is_useful = match &inputs.files[file.index()] {
                     File::Object(member) => {
-                        !needed.is_common || best.get(needed.id).class() != Class::LazyCommon && !member.id.eq(&object.id)
+                        !needed.is_common
+                            || best.get(needed.id).class() != Class::LazyCommon && !member.id.eq(&object.id)
                     }
                     File::Shared(_) => !needed.is_common,
                 };
@@ -115,7 +118,9 @@ fn is_provided_by_needed(
     shared: &SharedObject,
     id: SymbolId,
 ) -> bool {
-    shared.needed.iter().filter_map(|soname| sonames.get(soname)).any(|file| {
-        inputs.shared_object(*file).defined.iter().any(|symbol| symbol.id == id)
-    })
+    shared
+        .needed
+        .iter()
+        .filter_map(|soname| sonames.get(soname))
+        .any(|file| inputs.shared_object(*file).defined.iter().any(|symbol| symbol.id == id))
 }

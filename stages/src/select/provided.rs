@@ -1,7 +1,7 @@
 //! Symbols the linker itself defines: `--defsym`, script assignments, and those that GNU ld's default script
 //! provides because the C runtime relies on them.
 
-use crate::config::Config;
+use crate::config::{Config, Visibility};
 use crate::intern::Symbols;
 use crate::model::{File, Inputs, SymbolId};
 use crate::parse::is_c_identifier;
@@ -51,6 +51,8 @@ pub struct Provision {
     pub is_forced: bool,
     /// Not visible outside the output.
     pub is_hidden: bool,
+    /// STV_PROTECTED outside the output.
+    pub is_protected: bool,
     /// Defined even if nobody asks.
     pub is_wanted: bool,
 }
@@ -111,7 +113,12 @@ fn fixed() -> Vec<(&'static [u8], Anchor, bool)> {
 }
 
 /// Collects what the linker may have to define. Must run before resolution, because it adds names.
-pub fn provide(config: &Config, inputs: &Inputs, symbols: &mut Symbols, assignments: &[Assignment]) -> Provided {
+pub fn provide(
+    config: &Config,
+    inputs: &Inputs,
+    symbols: &mut Symbols,
+    assignments: &[Assignment],
+) -> Provided {
     let mut provided = Provided::default();
     for assignment in assignments {
         let id = if assignment.is_provide {
@@ -126,13 +133,21 @@ pub fn provide(config: &Config, inputs: &Inputs, symbols: &mut Symbols, assignme
             anchor: Anchor::Expr(assignment.value.clone()),
             is_forced: !assignment.is_provide,
             is_hidden: assignment.is_hidden,
+            is_protected: false,
             is_wanted: false,
         });
     }
     for (name, anchor, is_hidden) in fixed() {
         if let Some(id) = symbols.find(name) {
             let is_hidden = is_hidden || config.is_shared();
-            provided.list.push(Provision { id, anchor, is_forced: false, is_hidden, is_wanted: false });
+            provided.list.push(Provision {
+                id,
+                anchor,
+                is_forced: false,
+                is_hidden,
+                is_protected: false,
+                is_wanted: false,
+            });
         }
     }
     provide_start_stop(config, inputs, symbols, &mut provided);
@@ -150,13 +165,21 @@ fn provide_start_stop(config: &Config, inputs: &Inputs, symbols: &Symbols, provi
             }
         }
     }
-    let is_hidden = config.start_stop_visibility == crate::config::Visibility::Hidden;
+    let is_hidden = matches!(config.start_stop_visibility, Visibility::Hidden | Visibility::Internal);
+    let is_protected = config.start_stop_visibility == Visibility::Protected;
     for name in names {
         for (prefix, anchor) in
             [(&b"__start_"[..], Anchor::SectionStart(name)), (b"__stop_", Anchor::SectionEnd(name))]
         {
             if let Some(id) = symbols.find(&[prefix, name].concat()) {
-                provided.list.push(Provision { id, anchor, is_forced: false, is_hidden, is_wanted: false });
+                provided.list.push(Provision {
+                    id,
+                    anchor,
+                    is_forced: false,
+                    is_hidden,
+                    is_protected,
+                    is_wanted: false,
+                });
             }
         }
     }

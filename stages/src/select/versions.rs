@@ -58,7 +58,9 @@ pub(super) fn assign(
         index_of_node.push(if node.name.is_empty() {
             VERSION_GLOBAL
         } else {
-            table.definitions.push(VersionDefinition { name: node.name.clone(), parents: node.parents.clone() });
+            table
+                .definitions
+                .push(VersionDefinition { name: node.name.clone(), parents: node.parents.clone() });
             table.definitions.len() as u16 + 1
         });
     }

@@ -191,7 +191,10 @@ pub fn plan(
     let is_zero_weak = facts.has(Facts::ABSOLUTE);
     if is_tls_row != facts.has(Facts::TLS)
         && !is_zero_weak
-        && !matches!(row.calculation, C::None | C::Size | C::TlsLocalDynamic | C::TlsDescriptorCall | C::GotBasePc)
+        && !matches!(
+            row.calculation,
+            C::None | C::Size | C::TlsLocalDynamic | C::TlsDescriptorCall | C::GotBasePc
+        )
         && !facts.has(Facts::FUNCTION | Facts::PREEMPTIBLE)
     {
         return Err(Refusal::TlsMismatch);
@@ -218,7 +221,9 @@ pub fn plan(
         }
         C::GotOffset => (Plan::GotOffset, Need::GOT | Need::GOT_BASE),
         C::RelativeToGot if is_preemptible && env.is_shared => return Err(Refusal::NotPositionIndependent),
-        C::RelativeToGot if is_preemptible => (Plan::RelativeToGot, direct_need(facts, env)? | Need::GOT_BASE),
+        C::RelativeToGot if is_preemptible => {
+            (Plan::RelativeToGot, direct_need(facts, env)? | Need::GOT_BASE)
+        }
         C::RelativeToGot if is_ifunc => (Plan::PltRelativeToGot, Need::PLT | Need::GOT_BASE),
         C::RelativeToGot => (Plan::RelativeToGot, Need::GOT_BASE),
         C::PltRelativeToGot if needs_table => (Plan::PltRelativeToGot, Need::PLT | Need::GOT_BASE),

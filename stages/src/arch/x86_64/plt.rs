@@ -48,8 +48,9 @@ pub fn write_direct(code: &mut [u8], address: u64, slot: u64) {
 
 /// With IBT: `endbr64; jmp *slot(%rip); nop`.
 pub fn write_direct_ibt(code: &mut [u8], address: u64, slot: u64) {
-    code[..16]
-        .copy_from_slice(&[0xf3, 0x0f, 0x1e, 0xfa, 0xff, 0x25, 0, 0, 0, 0, 0x66, 0x0f, 0x1f, 0x44, 0x00, 0x00]);
+    code[..16].copy_from_slice(&[
+        0xf3, 0x0f, 0x1e, 0xfa, 0xff, 0x25, 0, 0, 0, 0, 0x66, 0x0f, 0x1f, 0x44, 0x00, 0x00,
+    ]);
     put_pc32(code, 6, address, slot);
 }
 
