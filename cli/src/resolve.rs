@@ -163,6 +163,14 @@ mod tests {
     }
 
     #[test]
+    fn an_object_is_no_library() {
+        assert_eq!(config("-r").kind, OutputKind::Relocatable);
+        assert_eq!(config("-Ur -no-pie").kind, OutputKind::Relocatable);
+        assert_eq!(messages("-r -shared a.o"), ["-r and -shared contradict each other"]);
+        assert_eq!(messages("-pie -r a.o"), ["-r and -pie contradict each other"]);
+    }
+
+    #[test]
     fn the_last_kind_of_output_wins() {
         assert_eq!(config("").kind, OutputKind::Executable);
         assert_eq!(config("-shared -pie").kind, OutputKind::PositionIndependentExecutable);

@@ -20,7 +20,6 @@ pub use eh_frame::UnwindPlan;
 pub use headers::{file_headers, section_headers};
 pub use notes::properties as merged_properties;
 pub use symtab::SymbolTablePlan;
-pub(crate) use symtab::{Entry, put_symbol};
 
 use crate::arch::target;
 use crate::config::{OutputKind, Strip};

@@ -89,10 +89,6 @@ fn internal_error(panicked: &Panicked) -> Problem {
 
 fn run(cx: &Cx) -> Result<(), Failed> {
     let (mut inputs, symbols, opened) = ingest(cx)?;
-    if cx.config.kind == OutputKind::Relocatable {
-        // Nothing of what follows applies to -r: it gives no addresses, makes no tables, may leave names undefined.
-        return relocatable::link(cx, inputs, symbols, &assignments(cx.config, &opened), &opened);
-    }
     let result = link_inputs(cx, &mut inputs, symbols, &opened);
     crate::source_line::explain(cx, &inputs);
     result
@@ -100,6 +96,10 @@ fn run(cx: &Cx) -> Result<(), Failed> {
 
 /// Everything between the inputs and the output.
 fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Opened) -> Result<(), Failed> {
+    if cx.config.kind == OutputKind::Relocatable {
+        // Nothing of what follows applies to -r: it gives no addresses, makes no tables and may leave names undefined.
+        return relocatable::link(cx, inputs, symbols, &assignments(cx.config, opened), opened);
+    }
     let (scripts, lists) = read_lists(cx, opened)?;
     let provided = select::provide(cx.config, inputs, &mut symbols, &assignments(cx.config, opened));
     let selection = select::select(cx, inputs, &symbols, &provided, &scripts, &lists)?;

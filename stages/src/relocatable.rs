@@ -59,7 +59,7 @@ const TASK_BYTES: u64 = 256 << 10;
 /// The proof that problems were reported.
 pub fn link(
     cx: &Cx,
-    mut inputs: Inputs,
+    inputs: &mut Inputs,
     mut symbols: Symbols,
     assignments: &[Assignment],
     opened: &Opened,
@@ -70,25 +70,25 @@ pub fn link(
         return Err(cx.problems.fail(Problem::error(message).at(id.0, 0)));
     }
     let provided = provide(&mut symbols, assignments);
-    let selection = select::select(cx, &inputs, &symbols, &provided, &[], &SymbolList::default())?;
+    let selection = select::select(cx, inputs, &symbols, &provided, &[], &SymbolList::default())?;
     require_defined(cx, &symbols, &selection);
-    crate::inflate::inflate(cx, &mut inputs, &selection);
+    crate::inflate::inflate(cx, inputs, &selection);
     cx.checkpoint()?;
-    crate::listing::report(cx, &inputs, &symbols, &selection, opened);
+    let inputs: &Inputs = inputs;
+    crate::listing::report(cx, inputs, &symbols, &selection, opened);
 
-    let unwind = unwind::read(cx, &inputs, &selection);
+    let unwind = unwind::read(cx, inputs, &selection);
     cx.checkpoint()?;
-    let live = mark(cx, &inputs, &symbols, &provided, &selection, &unwind)?;
-    let kept = kept::find(cx, &inputs, &symbols, &selection, &unwind, live.as_ref());
-    let mut joined = cx.pool.serial("relocatable/join", || sections::join(cx, &inputs, &selection, &kept));
-    let properties = merged_properties(cx, &inputs, &selection).note();
+    let live = mark(cx, inputs, &symbols, &provided, &selection, &unwind)?;
+    let kept = kept::find(cx, inputs, &symbols, &selection, &unwind, live.as_ref());
+    let mut joined = cx.pool.serial("relocatable/join", || sections::join(cx, inputs, &selection, &kept));
+    let properties = merged_properties(cx, inputs, &selection).note();
     if !properties.is_empty() {
         joined.add_made(b".note.gnu.property", SHT_NOTE, SHF_ALLOC, 3, properties);
     }
-    let source =
-        Source { cx, inputs: &inputs, symbols: &symbols, provided: &provided, selection: &selection };
+    let source = Source { cx, inputs, symbols: &symbols, provided: &provided, selection: &selection };
     let table = symbols::allocate(&source, &mut joined);
-    joined.place_groups(&inputs, &selection);
+    joined.place_groups(inputs, &selection);
     let table = symbols::plan(&source, &joined, table);
     let plan = cx.pool.serial("relocatable/file", || file::plan(&source, &joined, &table));
     if plan.size > i64::MAX as u64 {

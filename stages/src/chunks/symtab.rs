@@ -27,18 +27,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A symbol table entry to be.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Entry {
-    pub(crate) name: u32,
-    pub(crate) bind: u8,
-    pub(crate) r#type: u8,
-    pub(crate) visibility: u8,
-    pub(crate) shndx: HeaderIndex,
-    pub(crate) value: u64,
-    pub(crate) size: u64,
+pub(super) struct Entry {
+    pub name: u32,
+    pub bind: u8,
+    pub r#type: u8,
+    pub visibility: u8,
+    pub shndx: HeaderIndex,
+    pub value: u64,
+    pub size: u64,
 }
 
 /// Writes an entry of 24 bytes.
-pub(crate) fn put_symbol(out: &mut [u8], entry: &Entry) {
+pub(super) fn put_symbol(out: &mut [u8], entry: &Entry) {
     out[0..4].copy_from_slice(&entry.name.to_le_bytes());
     out[4] = entry.bind << 4 | entry.r#type & 15;
     out[5] = entry.visibility;

@@ -194,6 +194,11 @@ fn read_section(
     let name = c_string(object.shstrtab, name_offset as usize);
     let describe = || format!("section {}", String::from_utf8_lossy(name));
     if matches!(sh_type, SHT_REL | SHT_CREL) {
+        // LLVM writes the call-graph profile, a hint, with relocations of this form on every machine.
+        let target = object.headers.get(shdr.sh_info.get(LE) as usize);
+        if target.is_some_and(|target| SHT_LLVM.contains(&target.sh_type.get(LE))) {
+            return Ok(section);
+        }
         let format = if sh_type == SHT_REL { "SHT_REL" } else { "SHT_CREL" };
         return Err(format!("{}: {format} relocations are not supported on x86-64", describe()));
     }

@@ -23,7 +23,8 @@ use crate::select::{Class, Selection};
 use crate::unwind::{ObjectUnwind, Unwind};
 use object::LittleEndian as LE;
 use object::elf::{
-    SHF_LINK_ORDER, SHT_GROUP, SHT_NULL, SHT_RELA, SHT_STRTAB, SHT_SYMTAB, SHT_SYMTAB_SHNDX, STT_SECTION,
+    SHF_LINK_ORDER, SHT_GROUP, SHT_NULL, SHT_REL, SHT_RELA, SHT_STRTAB, SHT_SYMTAB, SHT_SYMTAB_SHNDX,
+    STT_SECTION,
 };
 
 /// SHT_LLVM_ADDRSIG, SHT_LLVM_CALL_GRAPH_PROFILE and its predecessor: hints for the linker that number the symbols
@@ -173,7 +174,7 @@ impl Filter<'_> {
         let section = &object.sections[index];
         let is_made_anew = matches!(
             section.sh_type,
-            SHT_NULL | SHT_SYMTAB | SHT_STRTAB | SHT_SYMTAB_SHNDX | SHT_RELA | SHT_GROUP
+            SHT_NULL | SHT_SYMTAB | SHT_STRTAB | SHT_SYMTAB_SHNDX | SHT_REL | SHT_RELA | SHT_GROUP
         );
         let id = object.section_id(index);
         if is_made_anew || SYMBOL_INDEXED.contains(&section.sh_type) || self.selection.discarded[id.index()] {

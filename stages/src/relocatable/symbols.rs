@@ -11,11 +11,9 @@
 //! Names keep their versions (`name@version`): the final link still needs them.
 
 use super::sections::{Joined, Place};
-use crate::chunks::{Entry, put_symbol};
 use crate::config::{Discard, Strip};
 use crate::context::Cx;
 use crate::elf::{SHF_X86_64_LARGE, SHN_X86_64_LCOMMON, Sym};
-use crate::image::HeaderIndex;
 use crate::intern::Symbols;
 use crate::model::{Inputs, Object, SymbolId};
 use crate::report::Problem;
@@ -23,8 +21,9 @@ use crate::script::{Env, Value};
 use crate::select::{Class, Provided, Selection, is_common};
 use object::LittleEndian as LE;
 use object::elf::{
-    SHF_ALLOC, SHF_TLS, SHF_WRITE, SHT_GROUP, STB_GLOBAL, STB_GNU_UNIQUE, STB_LOCAL, STB_WEAK, STT_COMMON,
-    STT_FILE, STT_GNU_IFUNC, STT_NOTYPE, STT_OBJECT, STT_SECTION, STT_TLS,
+    SHF_ALLOC, SHF_TLS, SHF_WRITE, SHN_ABS, SHN_LORESERVE, SHN_UNDEF, SHN_XINDEX, SHT_GROUP, STB_GLOBAL,
+    STB_GNU_UNIQUE, STB_LOCAL, STB_WEAK, STT_COMMON, STT_FILE, STT_GNU_IFUNC, STT_NOTYPE, STT_OBJECT,
+    STT_SECTION, STT_TLS,
 };
 use std::collections::HashMap;
 
@@ -110,6 +109,29 @@ pub struct Source<'a> {
     pub provided: &'a Provided,
     /// Who takes part.
     pub selection: &'a Selection,
+}
+
+/// A symbol table entry to be. A final link's has an address and a section; this one keeps what its object says.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    name: u32,
+    bind: u8,
+    r#type: u8,
+    visibility: u8,
+    shndx: u16,
+    value: u64,
+    size: u64,
+}
+
+impl Entry {
+    fn put(&self, out: &mut [u8]) {
+        out[0..4].copy_from_slice(&self.name.to_le_bytes());
+        out[4] = self.bind << 4 | self.r#type & 15;
+        out[5] = self.visibility;
+        out[6..8].copy_from_slice(&self.shndx.to_le_bytes());
+        out[8..16].copy_from_slice(&self.value.to_le_bytes());
+        out[16..24].copy_from_slice(&self.size.to_le_bytes());
+    }
 }
 
 /// Tentative definitions, and under `-d` their storage.
@@ -417,9 +439,9 @@ impl Table {
     ) {
         if part == Part::Sections {
             for (header, out) in headers.iter().zip(out.chunks_exact_mut(24).skip(1)) {
-                let shndx = HeaderIndex(*header);
+                let shndx = short_index(*header);
                 let (bind, r#type) = (STB_LOCAL, STT_SECTION);
-                put_symbol(out, &Entry { name: 0, bind, r#type, visibility: 0, shndx, value: 0, size: 0 });
+                Entry { name: 0, bind, r#type, visibility: 0, shndx, value: 0, size: 0 }.put(out);
             }
             return;
         }
@@ -435,10 +457,10 @@ impl Table {
             let (mut entry, place) = self.entry(source, joined, what);
             entry.name = if name.is_empty() { 0 } else { name_offset };
             if let Some(output) = place {
-                entry.shndx = HeaderIndex(headers[output as usize]);
+                entry.shndx = short_index(headers[output as usize]);
             }
             if let Some(out) = entries.next() {
-                put_symbol(out, &entry);
+                entry.put(out);
             }
             name_offset += name.len() as u32 + 1;
         });
@@ -456,7 +478,7 @@ impl Table {
         let mut words = out.chunks_exact_mut(4);
         let mut put = |header: u32| {
             if let Some(out) = words.next() {
-                let word = HeaderIndex(header).extended();
+                let word = if short_index(header) == SHN_XINDEX { header } else { 0 };
                 out.copy_from_slice(&word.to_le_bytes());
             }
         };
@@ -515,15 +537,7 @@ impl Table {
                             if symbol.st_type() == STT_SECTION { STT_NOTYPE } else { symbol.st_type() };
                         let visibility = other;
                         (
-                            Entry {
-                                name: 0,
-                                bind,
-                                r#type,
-                                visibility,
-                                shndx: HeaderIndex::UNDEFINED,
-                                value: 0,
-                                size: 0,
-                            },
+                            Entry { name: 0, bind, r#type, visibility, shndx: SHN_UNDEF, value: 0, size: 0 },
                             None,
                         )
                     }
@@ -535,7 +549,7 @@ impl Table {
                 let (bind, r#type) = (STB_GLOBAL, STT_NOTYPE);
                 let value = forced.value.value;
                 (
-                    Entry { name: 0, bind, r#type, visibility, shndx: HeaderIndex::ABSOLUTE, value, size: 0 },
+                    Entry { name: 0, bind, r#type, visibility, shndx: SHN_ABS, value, size: 0 },
                     forced.value.section,
                 )
             }
@@ -548,7 +562,7 @@ impl Table {
             tentative.unwrap_or(Tentative { size: 0, align: 1, place: None });
         let bind = symbol.st_bind();
         let r#type = symbol.st_type();
-        let shndx = HeaderIndex::from_half(symbol.st_shndx.get(LE));
+        let shndx = symbol.st_shndx.get(LE);
         match place {
             None => (Entry { name: 0, bind, r#type, visibility, shndx, value: align, size }, None),
             Some(place) => {
@@ -581,9 +595,14 @@ fn defined(object: &Object, joined: &Joined, index: usize, visibility: u8) -> (E
         bind: symbol.st_bind(),
         r#type: symbol.st_type(),
         visibility,
-        shndx: HeaderIndex::from_half(symbol.st_shndx.get(LE)),
+        shndx: symbol.st_shndx.get(LE),
         value: symbol.st_value.get(LE).wrapping_add(offset),
         size: symbol.st_size.get(LE),
     };
     (entry, place.map(|place| place.output))
+}
+
+/// A section header index for 16 bits; SHN_XINDEX says that it stands in SHT_SYMTAB_SHNDX.
+fn short_index(header: u32) -> u16 {
+    u16::try_from(header).ok().filter(|index| *index < SHN_LORESERVE).unwrap_or(SHN_XINDEX)
 }
