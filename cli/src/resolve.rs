@@ -145,7 +145,6 @@ fn contradictions(config: &Config) -> Vec<Problem> {
 mod tests {
     use super::*;
     use crate::parse::parse;
-    use stages::config::*;
 
     fn resolved(line: &str) -> Resolved {
         let words: Vec<_> = line.split_whitespace().map(Into::into).collect();
