@@ -195,6 +195,10 @@ fn unzstd(mut input: &[u8], output: &mut [u8]) -> Result<(), CompressedError> {
         let (frame, rest) = input.split_at(frame);
         match decoder.decompress(&mut output[filled..], frame) {
             Ok(count) => filled += count,
+            // Sound as far as it goes, but more than was announced.
+            Err(code) if zstd::zstd_safe::get_error_name(code).contains("Destination buffer") => {
+                return Err(CompressedError::WrongSize { expected: output.len(), found: output.len() });
+            }
             Err(code) => return Err(corrupt(code)),
         }
         input = rest;
