@@ -203,7 +203,7 @@ pub fn plan(
         C::None => (Plan::Nothing, Need::NOTHING),
         C::DynamicOnly => return Err(Refusal::DynamicOnly),
         C::Absolute => return absolute(row, facts, env),
-        C::PcRelative if is_preemptible => return pc_to_preemptible(row, facts, env),
+        C::PcRelative if is_preemptible => return pc_to_preemptible(facts, env, code),
         C::PcRelative | C::Plt if is_ifunc => (Plan::PltPc, Need::PLT),
         C::PcRelative => (Plan::Pc, Need::NOTHING),
         C::Plt if is_preemptible => (Plan::PltPc, Need::PLT),
@@ -278,10 +278,16 @@ fn absolute(row: &Row, facts: Facts, env: Environment) -> Result<(Plan, Need), R
 }
 
 /// S + A - P where the dynamic loader decides on S.
-fn pc_to_preemptible(row: &Row, facts: Facts, env: Environment) -> Result<(Plan, Need), Refusal> {
+fn pc_to_preemptible(
+    facts: Facts,
+    env: Environment,
+    code: Option<(&[u8], usize)>,
+) -> Result<(Plan, Need), Refusal> {
     if env.is_shared {
-        // A call can go through the PLT; data cannot be reached without the GOT.
-        return if facts.has(Facts::FUNCTION) && matches!(row.field, Field::I32 | Field::W64) {
+        // A call can go through the PLT. Loading or storing there would touch the entry's code, and its address is
+        // not the function's, so anything but a branch needs the GOT.
+        let is_branch = code.is_some_and(|(bytes, offset)| relax::is_branch(bytes, offset));
+        return if is_branch && facts.has(Facts::FUNCTION) {
             Ok((Plan::PltPc, Need::PLT))
         } else {
             Err(Refusal::NotPositionIndependent)
@@ -328,7 +334,7 @@ mod tests {
             (10, local, PIE, Err(Refusal::NotPositionIndependent)),
             (11, local, EXE, Ok(Plan::Value)),
             (2, imported_data, SO, Err(Refusal::NotPositionIndependent)),
-            (2, imported_code, SO, Ok(Plan::PltPc)),
+            (2, imported_code, SO, Err(Refusal::NotPositionIndependent)),
             (2, imported_data, PIE, Ok(Plan::Pc)),
             (4, imported_code, EXE, Ok(Plan::PltPc)),
             (4, Facts::IFUNC, EXE, Ok(Plan::PltPc)),
@@ -339,6 +345,21 @@ mod tests {
             (19, Facts::TLS | Facts::PREEMPTIBLE, EXE, Ok(Plan::GeneralToInitial)),
         ] {
             assert_eq!(plan_of(number, facts, env), expected, "{number} {facts:?} {env:?}");
+        }
+    }
+
+    #[test]
+    fn only_branches_of_a_library_go_through_the_plt() {
+        let imported = Facts::PREEMPTIBLE | Facts::FUNCTION;
+        let refused = Err(Refusal::NotPositionIndependent);
+        for (code, offset, expected) in [
+            (&[0xe8, 0, 0, 0, 0][..], 1, Ok(Plan::PltPc)),
+            (&[0x0f, 0x84, 0, 0, 0, 0], 2, Ok(Plan::PltPc)),
+            (&[0x48, 0x8d, 0x05, 0, 0, 0, 0], 3, refused),
+            (&[0, 0, 0, 0], 0, refused),
+        ] {
+            let made = plan(row(2).unwrap(), imported, SO, Some((code, offset))).map(|(plan, _)| plan);
+            assert_eq!(made, expected, "{code:02x?}");
         }
     }
 

@@ -92,6 +92,15 @@ fn move_register_bit(bytes: &mut [u8], offset: usize, prefix: u8) {
     }
 }
 
+/// Whether the 4 bytes at `offset` are the distance of a direct `call`, `jmp` or `jcc`.
+pub fn is_branch(code: &[u8], offset: usize) -> bool {
+    match code.get(..offset) {
+        Some([.., 0xe8 | 0xe9]) => true,
+        Some([.., 0x0f, condition]) => condition & 0xf0 == 0x80,
+        _ => false,
+    }
+}
+
 /// Whether an initial-exec access (`mov` or `add foo@GOTTPOFF(%rip), %reg`) can become local-exec.
 pub fn can_make_local_exec(bytes: &[u8], offset: usize, prefix: u8) -> bool {
     let Some(start) = offset.checked_sub(usize::from(prefix)) else { return false };
