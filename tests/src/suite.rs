@@ -104,9 +104,7 @@ fn build(program: &Path) -> Result<PathBuf, String> {
     let target = binaries.parent().ok_or("no target directory")?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command
-        .args(["build", "--quiet", "--package", "manifold", "--bin", "manifold", "--target-dir"])
-        .arg(target);
+    command.args(["build", "--quiet", "--package", "manifold", "--target-dir"]).arg(target);
     if binaries.ends_with("release") {
         command.arg("--release");
     }
