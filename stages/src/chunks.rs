@@ -22,11 +22,10 @@ pub use notes::properties as merged_properties;
 pub use symtab::SymbolTablePlan;
 
 use crate::arch::target;
-use crate::config::{OutputKind, Strip};
+use crate::config::Strip;
 use crate::context::Cx;
 use crate::dynamic::Dynamic;
 use crate::elf::SHF_X86_64_LARGE;
-use crate::elf::properties::Properties;
 use crate::image::Image;
 use crate::intern::Symbols;
 use crate::liveness::LiveSet;
@@ -456,11 +455,3 @@ pub fn update_relr(
     let section_of = |id: SectionId| sections[id.index()];
     relocations::update_relr(sizes, outputs, inputs, selection, scan, section_of, got)
 }
-
-/// Whether the output is one that the kernel or a loader runs.
-pub fn is_loadable(kind: OutputKind) -> bool {
-    kind != OutputKind::Relocatable
-}
-
-/// What the properties of all inputs came to.
-pub type MergedProperties = Properties;

@@ -18,7 +18,7 @@
 //!
 //! Cost: one pass over the relocations of live sections.
 
-use crate::config::{OutputKind, Strip};
+use crate::config::OutputKind;
 use crate::context::Cx;
 use crate::intern::Symbols;
 use crate::model::{FileId, Inputs, Object, Section, SectionId, SectionKind, SymbolId};
@@ -276,9 +276,4 @@ fn is_kept(object: &Object, section: &Section, started: &HashSet<&[u8]>) -> bool
             | b".dtors"
             | b".jcr"
     ) || is_c_identifier(output) && started.contains(output)
-}
-
-/// Whether debug sections take part at all.
-pub fn keeps_debug(strip: Strip) -> bool {
-    strip == Strip::None
 }

@@ -12,13 +12,13 @@
 use crate::chunks::Chunk;
 use crate::context::Cx;
 use crate::liveness::LiveSet;
-use crate::merge::{Candidate, MemberId, Merged, PoolKey, pool_key};
+use crate::merge::{Candidate, Merged, PoolKey, pool_key};
 use crate::model::{Inputs, OutputName, SectionId, SectionKind};
 use crate::parse::output_flags;
 use crate::select::Selection;
 use object::elf::{
-    SHF_ALLOC, SHF_EXECINSTR, SHF_MERGE, SHF_STRINGS, SHF_TLS, SHF_WRITE, SHT_FINI_ARRAY, SHT_INIT_ARRAY,
-    SHT_NOBITS, SHT_NOTE, SHT_PREINIT_ARRAY, SHT_PROGBITS,
+    SHF_ALLOC, SHF_MERGE, SHF_STRINGS, SHT_FINI_ARRAY, SHT_INIT_ARRAY, SHT_NOBITS, SHT_NOTE,
+    SHT_PREINIT_ARRAY, SHT_PROGBITS,
 };
 use std::collections::HashMap;
 
@@ -350,19 +350,4 @@ pub fn drop_empty(inputs: &Inputs, selection: &Selection, outputs: &mut Outputs)
                 .retain(|member| matches!(member.content, Content::Chunk(_)) || has_symbol(member));
         }
     }
-}
-
-/// Address of the pool member a section became, if it was merged: (loaded, member).
-pub fn merged_member(
-    loaded: &Merged,
-    debug: &Merged,
-    is_alloc: bool,
-    section: SectionId,
-) -> Option<MemberId> {
-    if is_alloc { loaded.member(section) } else { debug.member(section) }
-}
-
-/// Flags that decide which segment a section belongs to.
-pub fn segment_flags(section: &OutputSection) -> u32 {
-    section.flags & (SHF_ALLOC | SHF_WRITE | SHF_EXECINSTR | SHF_TLS)
 }

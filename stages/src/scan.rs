@@ -174,7 +174,7 @@ impl Scanning<'_> {
         let is_writable = section.has(object::elf::SHF_WRITE);
         let env = environment(self.cx, is_writable);
         let mut skip = false;
-        for (number, relocation) in relocations.iter().enumerate() {
+        for relocation in relocations {
             if std::mem::take(&mut skip) {
                 continue;
             }
@@ -198,7 +198,7 @@ impl Scanning<'_> {
             let facts =
                 if id == SymbolId::NONE { self.local_facts(object, symbol) } else { self.facts.get(id) };
             if facts.has(Facts::UNDEFINED) || facts.has(Facts::DEAD) {
-                self.unusable(object, index, offset, number, symbol, facts);
+                self.unusable(object, index, offset, symbol, facts);
                 continue;
             }
             match target::plan(row, facts, env, Some((section.contents, offset as usize))) {
@@ -246,7 +246,7 @@ impl Scanning<'_> {
     }
 
     /// A reference to something that is not there.
-    fn unusable(&self, object: &Object, index: u32, offset: u64, number: usize, symbol: usize, facts: Facts) {
+    fn unusable(&self, object: &Object, index: u32, offset: u64, symbol: usize, facts: Facts) {
         let id = object.symbol_id(symbol);
         if facts.has(Facts::UNDEFINED) {
             self.undefined.add(id, object.id, index, offset);
@@ -257,7 +257,6 @@ impl Scanning<'_> {
         if matches!(output, b".gcc_except_table" | b".eh_frame") {
             return;
         }
-        let _ = number;
         let section = object.symbol_section(symbol) as usize;
         let target = String::from_utf8_lossy(object.section_name(section)).into_owned();
         let name = self.symbol_text(object, symbol);

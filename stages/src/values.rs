@@ -14,9 +14,9 @@ use crate::merge::Merged;
 use crate::model::{Inputs, Object, SectionId, SectionKind, SymbolId};
 use crate::outputs::{Content, Outputs};
 use crate::report::Problem;
-use crate::script::{Env, EvalError, SectionFacts, Value};
+use crate::script::{Env, SectionFacts, Value};
 use crate::select::{Anchor, Class, Provided, Selection};
-use crate::tables::{CommonPlace, NO_SLOT, PltPlace, Slots, SymbolRef, Tables};
+use crate::tables::{NO_SLOT, PltPlace, Slots, SymbolRef, Tables};
 use object::LittleEndian as LE;
 use object::elf::{SHF_ALLOC, SHF_EXECINSTR, SHF_TLS, SHF_WRITE, SHT_NOBITS};
 use std::cell::RefCell;
@@ -461,9 +461,3 @@ impl Env for Evaluation<'_> {
         })
     }
 }
-
-/// For messages about expressions.
-pub type ExpressionError = EvalError;
-
-/// Which tentative definitions there are places for.
-pub const COMMON_PLACES: [CommonPlace; 3] = [CommonPlace::Bss, CommonPlace::Tbss, CommonPlace::Lbss];
