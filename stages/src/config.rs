@@ -7,6 +7,10 @@
 //!
 //! Field names follow the GNU ld manual where it has a word.
 
+mod fold;
+
+pub use fold::{Folding, Icf};
+
 use crate::script::{Expr, SymbolList};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -116,6 +120,8 @@ pub struct Config {
     pub start_stop_gc: bool,
     /// `-z start-stop-visibility=`.
     pub start_stop_visibility: Visibility,
+    /// `--icf` and what belongs to it.
+    pub folding: Folding,
 
     /// `-s`, `-S`.
     pub strip: Strip,
@@ -503,6 +509,7 @@ impl Default for Config {
             gc_keep_exported: false,
             start_stop_gc: false,
             start_stop_visibility: Visibility::Protected,
+            folding: Folding::default(),
             strip: Strip::None,
             discard: Discard::Default,
             build_id: BuildId::None,

@@ -61,6 +61,8 @@ pub struct Image<'a> {
     pub compressed: &'a [crate::compress::CompressedSection],
     /// For each live object, the value of each symbol; see [`crate::emit::Target`].
     pub targets: &'a [Vec<crate::emit::Target>],
+    /// If anything was folded, the same as debug information sees it.
+    pub debug_targets: &'a [Vec<crate::emit::Target>],
 }
 
 impl<'a> Image<'a> {
@@ -81,7 +83,7 @@ impl<'a> Image<'a> {
             SymbolRef::Global(id) => self.scan.facts.get(id),
             SymbolRef::Local(position, symbol) => {
                 let object = self.object(position as usize);
-                local_facts(object, symbol as usize, |section| self.live.contains(section))
+                local_facts(object, symbol as usize, |section| self.live.has_address(section))
             }
         }
     }

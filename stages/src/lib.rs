@@ -18,6 +18,7 @@ pub mod listing;
 pub mod unwind;
 pub mod liveness;
 pub mod merge;
+pub mod fold;
 pub mod scan;
 pub mod tables;
 pub mod dynamic;

@@ -8,7 +8,7 @@
 //!                  /--------+---------\
 //!             liveness            merge(debug)       lanes that do not need each other
 //!                  \--------+---------/
-//!               merge(loaded) . scan . size
+//!          merge(loaded) . fold . scan . size          (fold: only with --icf)
 //!                           |  every size is known
 //!                         layout                     the one serial step: short
 //!                           |  every address is known
@@ -24,10 +24,11 @@ use crate::build_id::{self, ChunkDigest, chunk_digest};
 use crate::chunks::{self, Sizes, Sizing};
 use crate::commit::Output;
 use crate::compress;
-use crate::config::{BuildId, Config, DebugCompression, OutputKind};
+use crate::config::{BuildId, Config, DebugCompression, Icf, OutputKind};
 use crate::context::Cx;
 use crate::dynamic;
 use crate::emit::{self, Task};
+use crate::fold;
 use crate::image::Image;
 use crate::intern::{NameBatch, NameSink, SHARDS, Shard, Symbols};
 use crate::layout::{Layout, Shape, layout as layout_of};
@@ -111,7 +112,7 @@ fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Open
     let seed = seed();
     let names = outputs::number_names(inputs, &selection);
     let is_kept = |id: crate::model::SectionId| !selection.discarded[id.index()];
-    let ((unwind, live), debug) = cx.pool.join(
+    let ((unwind, mut live), debug) = cx.pool.join(
         || {
             let unwind = unwind::read(cx, inputs, &selection);
             let live = liveness::mark(cx, inputs, &symbols, &provided, &selection, &unwind);
@@ -122,12 +123,25 @@ fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Open
             merge::merge(cx, inputs, "merge/debug", &candidates, seed)
         },
     );
+    let merge_loaded = |live: &LiveSet| {
+        let is_live = |id| live.contains(id);
+        let candidates = outputs::merge_candidates(cx, inputs, &selection, &names, true, is_live);
+        merge::merge(cx, inputs, "merge/loaded", &candidates, seed)
+    };
+    // Folding compares what code points to, so it wants to know which strings are equal; else nobody waits for them.
+    let early = (cx.config.folding.icf != Icf::None).then(|| merge_loaded(&live));
+    if let Some(loaded) = &early {
+        let sources = fold::Sources {
+            inputs,
+            symbols: &symbols,
+            provided: &provided,
+            selection: &selection,
+            unwind: &unwind,
+        };
+        fold::fold(cx, &sources, &names, loaded, &mut live, seed);
+    }
     let (loaded, scan) = cx.pool.join(
-        || {
-            let is_live = |id| live.contains(id);
-            let candidates = outputs::merge_candidates(cx, inputs, &selection, &names, true, is_live);
-            merge::merge(cx, inputs, "merge/loaded", &candidates, seed)
-        },
+        || early.unwrap_or_else(|| merge_loaded(&live)),
         || scan::scan(cx, inputs, &symbols, &provided, &selection, &live, &unwind),
     );
     crate::shlib::check(cx, inputs, &symbols, &provided, &selection);
@@ -198,9 +212,13 @@ fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Open
         debug_pools: &debug_pools,
         compressed: &[],
         targets: &[],
+        debug_targets: &[],
     };
     let targets = cx.pool.map("layout/targets", selection.objects.len(), 8, |n| emit::targets(&image, n));
-    let image = Image { targets: &targets, ..image };
+    let with_debug = if live.has_folded() { targets.len() } else { 0 };
+    let debug_targets =
+        cx.pool.map("layout/targets", with_debug, 8, |n| emit::for_debug(&image, n, &targets[n]));
+    let image = Image { targets: &targets, debug_targets: &debug_targets, ..image };
     if cx.config.compress_debug == DebugCompression::None {
         output(&image)?;
     } else {

@@ -241,7 +241,7 @@ impl Scanning<'_> {
 
     fn local_facts(&self, object: &Object, symbol: usize) -> Facts {
         local_facts(object, symbol, |section| {
-            self.live.contains(section) && !self.selection.discarded[section.index()]
+            self.live.has_address(section) && !self.selection.discarded[section.index()]
         })
     }
 

@@ -285,7 +285,8 @@ impl Tables {
         let entry = &shared.symbols[def.index() as usize];
         let value = entry.st_value.get(LE);
         let name = cx.symbol_text(symbols.name(id));
-        if entry.st_visibility() == STV_PROTECTED {
+        let may_differ = cx.config.folding.ignore_data_address_equality;
+        if entry.st_visibility() == STV_PROTECTED && !may_differ {
             cx.problems.push(
                 Problem::error(format!("cannot preempt symbol: {name}"))
                     .note(format!("{} defines it as protected", shared.origin))

@@ -2,6 +2,7 @@
 
 use super::values::choice;
 use super::{Area, Opt, Takes, UNSUPPORTED, flag, harmless, rejected, switch, value};
+use stages::config::Icf;
 
 pub const AREA: Area = Area { title: "Sections", options: OPTIONS };
 
@@ -11,18 +12,31 @@ const OPTIONS: &[Opt] = &[
     flag(&["gc-keep-exported"], "Keep sections that define exported symbols", |t| {
         t.config.gc_keep_exported = true;
     }),
-    value(&["icf"], "none|safe|all", "Fold identical functions into one", |_, v| {
-        if choice(v, &[("none", true), ("safe", false), ("all", false)])? {
-            Ok(())
-        } else {
-            Err(UNSUPPORTED.to_string())
-        }
+    value(&["icf"], "none|safe|all", "Fold identical functions into one", |t, v| {
+        t.config.folding.icf = choice(v, &[("none", Icf::None), ("safe", Icf::Safe), ("all", Icf::All)])?;
+        Ok(())
     }),
-    harmless(&["no-icf"], Takes::Nothing, "it is the default"),
-    harmless(&["print-icf-sections"], Takes::Switch, "nothing is folded, so there is nothing to list"),
-    harmless(&["keep-unique"], Takes::Value("SYMBOL"), "nothing is folded"),
-    harmless(&["ignore-data-address-equality"], Takes::Nothing, "a permission to fold that is not used"),
-    harmless(&["ignore-function-address-equality"], Takes::Nothing, "a permission to fold that is not used"),
+    flag(&["no-icf"], "Same as --icf=none (default)", |t| t.config.folding.icf = Icf::None),
+    switch(&["print-icf-sections"], "List what was folded", |t, on| {
+        t.config.folding.print_icf_sections = on;
+    }),
+    value(
+        &["keep-unique"],
+        "SYMBOL",
+        "Fold nothing into the section of SYMBOL, nor it into another",
+        |t, v| {
+            t.config.folding.keep_unique.push(v.to_vec());
+            Ok(())
+        },
+    ),
+    flag(&["ignore-data-address-equality"], "Read-only data need not have addresses of its own", |t| {
+        t.config.folding.ignore_data_address_equality = true;
+    }),
+    harmless(
+        &["ignore-function-address-equality"],
+        Takes::Nothing,
+        "a program may refer to a library's protected function anyway, and gets an address of its own for it",
+    ),
     harmless(&["O"], Takes::Value("LEVEL"), "strings are merged and tables kept small at every level"),
     switch(&["relax"], "Make instructions shorter where addresses allow it (default)", |t, on| {
         t.config.relax = on;

@@ -6,6 +6,7 @@
 //!   here, so they always agree.
 //! - [`apply`]: writes a planned relocation into the bytes of its section, with range checks.
 //! - [`relax`]: the instruction sequences that are rewritten.
+//! - [`significance`]: which references show a function's address.
 //! - [`plt`]: the code of PLT entries.
 
 pub mod apply;
@@ -13,6 +14,7 @@ pub mod plan;
 pub mod plt;
 pub mod relax;
 pub mod rows;
+pub mod significance;
 
 pub use apply::{Applied, Overflow, Resolver, apply};
 pub use plan::{Environment, Facts, Need, Plan, Refusal, plan};

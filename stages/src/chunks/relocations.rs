@@ -76,7 +76,7 @@ fn kind_of(config: &crate::config::Config) -> Kind {
 pub(super) fn plan(s: &Sizing) -> RelocationPlan {
     let local = |object: u32, symbol: u32| {
         let object = s.inputs.object(s.selection.objects[object as usize]);
-        local_facts(object, symbol as usize, |section| s.live.contains(section))
+        local_facts(object, symbol as usize, |section| s.live.has_address(section))
     };
     let facts = got::early_facts(&s.scan.facts, local);
     let kind = kind_of(s.cx.config);

@@ -115,13 +115,9 @@ impl Site<'_> {
         let mut addend = relocation.r_addend.get(LE);
         let mut address = None;
         if self.targets[symbol].is_pieces() {
-            // The addend chooses the piece. A PC-relative one is off by the distance from the field to the end of
-            // the instruction, which cannot be told from the piece's offset; compilers use -4 throughout.
+            // The addend chooses the piece.
             let section = self.targets[symbol].section();
-            let bias = match row.calculation {
-                Calculation::PcRelative | Calculation::Plt => -4,
-                _ => 0,
-            };
+            let bias = row.calculation.piece_bias();
             let piece = image.merged_address(self.object, section, (addend - bias) as u64);
             address = Some(piece);
             addend = bias;
