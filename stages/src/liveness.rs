@@ -29,18 +29,29 @@ use engine::Walk;
 use object::LittleEndian as LE;
 use object::elf::{SHF_GNU_RETAIN, SHT_FINI_ARRAY, SHT_INIT_ARRAY, SHT_NOTE, SHT_PREINIT_ARRAY};
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// What is known of a section: one byte, so that a reference to a section that is live already, as nearly all
+/// are, costs no more than that byte.
+mod state {
+    /// Not for the output, whoever refers to it.
+    pub const BARRED: u8 = 0;
+    /// Nobody has referred to it so far.
+    pub const WAITING: u8 = 1;
+    /// In the output.
+    pub const LIVE: u8 = 2;
+}
 
 /// Which input sections reach the output.
 #[derive(Debug)]
 pub struct LiveSet {
-    flags: Vec<bool>,
+    states: Vec<u8>,
 }
 
 impl LiveSet {
     /// Whether a section is live.
     pub fn contains(&self, id: SectionId) -> bool {
-        self.flags[id.index()]
+        self.states[id.index()] == state::LIVE
     }
 }
 
@@ -53,13 +64,13 @@ pub fn mark(
     selection: &Selection,
     unwind: &Unwind,
 ) -> LiveSet {
-    let flags: Vec<AtomicBool> = (0..inputs.section_bound).map(|_| AtomicBool::new(false)).collect();
+    let states: Vec<AtomicU8> = (0..inputs.section_bound).map(|_| AtomicU8::new(state::BARRED)).collect();
     let marking = Marking {
         cx,
         inputs,
         selection,
         unwind,
-        flags: &flags,
+        states: &states,
         objects: object_positions(inputs, selection),
     };
     if cx.config.gc_sections {
@@ -70,7 +81,7 @@ pub fn mark(
     } else {
         marking.keep_all();
     }
-    LiveSet { flags: flags.into_iter().map(AtomicBool::into_inner).collect() }
+    LiveSet { states: states.into_iter().map(AtomicU8::into_inner).collect() }
 }
 
 /// Position in [`Selection::objects`] by file id.
@@ -90,7 +101,7 @@ struct Marking<'a> {
     inputs: &'a Inputs,
     selection: &'a Selection,
     unwind: &'a Unwind,
-    flags: &'a [AtomicBool],
+    states: &'a [AtomicU8],
     objects: Vec<u32>,
 }
 
@@ -104,19 +115,22 @@ impl Marking<'_> {
             let object = self.inputs.object(self.selection.objects[i]);
             for (index, section) in object.sections.iter().enumerate() {
                 if self.is_candidate(object, index, section) {
-                    self.flags[object.section_id(index).index()].store(true, Ordering::Relaxed);
+                    self.state(object.section_id(index)).store(state::LIVE, Ordering::Relaxed);
                 }
             }
         });
     }
 
-    /// Sets the flag; true if it was not set before and the section may be live at all.
-    fn claim(&self, object: &Object, index: u32) -> bool {
-        let section = &object.sections[index as usize];
-        let flag = &self.flags[object.section_id(index as usize).index()];
-        self.is_candidate(object, index as usize, section)
-            && !flag.load(Ordering::Relaxed)
-            && !flag.swap(true, Ordering::Relaxed)
+    fn state(&self, id: SectionId) -> &AtomicU8 {
+        &self.states[id.index()]
+    }
+
+    /// Makes a section live; true if it was not before and may be at all.
+    #[inline]
+    fn claim(&self, id: SectionId) -> bool {
+        let state = self.state(id);
+        state.load(Ordering::Relaxed) == state::WAITING
+            && state.swap(state::LIVE, Ordering::Relaxed) == state::WAITING
     }
 
     fn run(&self, symbols: &Symbols, provided: &Provided) {
@@ -133,12 +147,13 @@ impl Marking<'_> {
                 let object = self.inputs.object(self.selection.objects[i]);
                 let mut places = Vec::new();
                 for (index, section) in object.sections.iter().enumerate() {
-                    let is_root = match section.kind {
-                        SectionKind::Ignored => false,
-                        _ if !section.is_alloc() => true,
-                        _ => is_kept(object, section, &started),
-                    };
-                    if is_root && self.claim(object, index as u32) && section.is_alloc() {
+                    if !self.is_candidate(object, index, section) {
+                        continue;
+                    }
+                    let is_root = !section.is_alloc() || is_kept(object, section, &started);
+                    let known = if is_root { state::LIVE } else { state::WAITING };
+                    self.state(object.section_id(index)).store(known, Ordering::Relaxed);
+                    if is_root && section.is_alloc() {
                         places.push((object.id, index as u32));
                     }
                 }
@@ -182,13 +197,9 @@ impl Marking<'_> {
 
     fn push_symbol(&self, id: SymbolId, push: &mut impl FnMut(Place)) {
         let section = self.selection.sections[id.index()];
-        if section == SectionId::NONE {
-            return;
-        }
-        let object = self.inputs.object(self.selection.def(id).file());
-        let index = section.0 - object.section_base;
-        if self.claim(object, index) {
-            push((object.id, index));
+        if section != SectionId::NONE && self.claim(section) {
+            let object = self.inputs.object(self.selection.def(id).file());
+            push((object.id, section.0 - object.section_base));
         }
     }
 
@@ -222,7 +233,7 @@ impl Marking<'_> {
                 continue;
             }
             let index = object.symbol_section(symbol);
-            if index != 0 && self.claim(object, index) {
+            if index != 0 && self.claim(object.section_id(index as usize)) {
                 push((object.id, index));
             }
         }
@@ -231,7 +242,7 @@ impl Marking<'_> {
     /// Sections that follow this one by SHF_LINK_ORDER, and the other members of its group.
     fn follow_companions(&self, object: &Object, index: u32, push: &mut impl FnMut(Place)) {
         for companion in object.companions_of(index) {
-            if self.claim(object, companion) {
+            if self.claim(object.section_id(companion as usize)) {
                 push((object.id, companion));
             }
         }
@@ -241,11 +252,11 @@ impl Marking<'_> {
         for id in &self.selection.objects {
             let object = self.inputs.object(*id);
             for (index, section) in object.sections.iter().enumerate() {
-                let id = object.section_id(index).index();
+                let id = object.section_id(index);
                 if section.is_alloc()
                     && self.is_candidate(object, index, section)
                     && section.kind != SectionKind::EhFrame
-                    && !self.flags[id].load(Ordering::Relaxed)
+                    && self.state(id).load(Ordering::Relaxed) != state::LIVE
                 {
                     let name = String::from_utf8_lossy(object.section_name(index)).into_owned();
                     self.cx.problems.say(format!("removing unused section {}:({name})", object.origin));

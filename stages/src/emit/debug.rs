@@ -56,6 +56,23 @@ struct Site<'a> {
 
 impl Site<'_> {
     fn relocate(&self, relocations: &[Rela], out: &mut [u8]) {
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("popcnt") {
+            // SAFETY: the feature is there.
+            return unsafe { self.relocate_with_popcnt(relocations, out) };
+        }
+        self.relocate_each(relocations, out);
+    }
+
+    /// [`Site::relocate_each`] for CPUs that count bits: most of these relocations look up a merged string.
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "popcnt")]
+    fn relocate_with_popcnt(&self, relocations: &[Rela], out: &mut [u8]) {
+        self.relocate_each(relocations, out);
+    }
+
+    #[inline(always)]
+    fn relocate_each(&self, relocations: &[Rela], out: &mut [u8]) {
         const AHEAD: usize = 40;
         for (n, relocation) in relocations.iter().enumerate() {
             engine::prefetch(relocations, n + AHEAD);
@@ -83,9 +100,11 @@ impl Site<'_> {
     }
 
     /// S + A where the symbol is not a plain address.
+    #[inline(always)]
     fn value(&self, target: Target, symbol: usize, addend: u64) -> u64 {
         if target.is_pieces() {
-            return self.image.merged_address(self.object, target.section(), addend);
+            let (is_loaded, member) = target.pieces();
+            return self.image.piece_address(is_loaded, member, addend);
         }
         if target.is_dead() {
             return self.tombstone;
