@@ -8,7 +8,7 @@ use crate::elf::Rela;
 use crate::intern::Symbols;
 use crate::layout::Layout;
 use crate::liveness::LiveSet;
-use crate::merge::{Merged, MemberId};
+use crate::merge::{MemberId, Merged};
 use crate::model::{Inputs, Object, SectionKind, SymbolId};
 use crate::outputs::{OutputSection, Outputs};
 use crate::scan::{Scan, local_facts};

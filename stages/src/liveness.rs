@@ -163,7 +163,12 @@ impl Marking<'_> {
         for id in self.root_symbols(symbols) {
             self.push_symbol(id, &mut |place| roots.push(place));
         }
-        self.cx.pool.walk("liveness/mark", roots, |place: Place, walk| self.visit(place, walk));
+        self.cx.pool.walk_ahead(
+            "liveness/mark",
+            roots,
+            |place| self.announce(*place),
+            |place, walk| self.visit(place, walk),
+        );
     }
 
     /// Entry point, command line, exports, and what `--defsym` expressions mention.
@@ -199,8 +204,16 @@ impl Marking<'_> {
         let section = self.selection.sections[id.index()];
         if section != SectionId::NONE && self.claim(section) {
             let object = self.inputs.object(self.selection.def(id).file());
-            push((object.id, section.0 - object.section_base));
+            push_to(object, section.0 - object.section_base, push);
         }
+    }
+
+    /// Asks for the relocations of a section that will be visited soon. Its header was asked for by [`push_to`].
+    fn announce(&self, (file, index): Place) {
+        let object = self.inputs.object(file);
+        let relocations = object.relocations(&object.sections[index as usize]);
+        engine::prefetch(relocations, 0);
+        engine::prefetch(relocations, 3);
     }
 
     fn visit(&self, (file, index): Place, walk: &mut Walk<Place>) {
@@ -222,6 +235,14 @@ impl Marking<'_> {
     }
 
     fn follow(&self, object: &Object, relocations: &[crate::elf::Rela], push: &mut impl FnMut(Place)) {
+        // Most sections have few relocations, whose symbols lie apart: ask for all before waiting for one.
+        for relocation in relocations.iter().take(16) {
+            let symbol = relocation.r_sym(LE, false) as usize;
+            match symbol.checked_sub(object.first_global as usize) {
+                Some(global) => engine::prefetch(&object.ids, global),
+                None => engine::prefetch(object.symbols, symbol),
+            }
+        }
         for relocation in relocations {
             let symbol = relocation.r_sym(LE, false) as usize;
             if symbol == 0 || symbol >= object.symbols.len() {
@@ -234,7 +255,7 @@ impl Marking<'_> {
             }
             let index = object.symbol_section(symbol);
             if index != 0 && self.claim(object.section_id(index as usize)) {
-                push((object.id, index));
+                push_to(object, index, push);
             }
         }
     }
@@ -264,6 +285,14 @@ impl Marking<'_> {
             }
         }
     }
+}
+
+/// Puts a section on the way to its visit, and asks for its header and the one of its relocations, which mostly
+/// follows.
+fn push_to(object: &Object, index: u32, push: &mut impl FnMut(Place)) {
+    engine::prefetch(&object.sections, index as usize);
+    engine::prefetch(&object.sections, index as usize + 1);
+    push((object.id, index));
 }
 
 /// Whether a section stays although nothing refers to it.

@@ -105,6 +105,16 @@ impl Merged {
     pub fn pool_of(&self, member: MemberId) -> usize {
         self.pool_of[member.0 as usize] as usize
     }
+    /// Asks for everything [`Merged::offset`] reads of a member: worth it before many lookups.
+    pub fn prefetch(&self, member: MemberId) {
+        let member = &self.members[member.0 as usize];
+        member.pieces.prefetch();
+        engine::prefetch_all(&member.moves);
+    }
+    /// Number of pieces of a member.
+    pub fn piece_count(&self, member: MemberId) -> usize {
+        self.members[member.0 as usize].moves.len()
+    }
     /// Where an input offset of a member went: offset in the pool. Offsets behind the last piece keep their distance.
     #[inline(always)]
     pub fn offset(&self, member: MemberId, offset: u64) -> u64 {

@@ -83,6 +83,14 @@ impl Pieces {
         }
     }
 
+    /// Asks for what [`Pieces::find`] reads.
+    pub(super) fn prefetch(&self) {
+        if let Cuts::Strings { bitmap, before, .. } = &self.cuts {
+            engine::prefetch_all(bitmap);
+            engine::prefetch_all(before);
+        }
+    }
+
     /// The piece an input offset falls into. Offsets behind the end belong to the last piece.
     #[inline(always)]
     pub fn find(&self, offset: u64) -> usize {

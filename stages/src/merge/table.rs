@@ -64,7 +64,10 @@ impl Shard {
             }
             if slot.tag == tag && slot.tag_low == tag_low {
                 let number = slot.number;
-                return (number, occurrence.section < self.last_section && self.take_over(number, occurrence));
+                return (
+                    number,
+                    occurrence.section < self.last_section && self.take_over(number, occurrence),
+                );
             }
             at = (at + 1) & mask;
         }
@@ -217,8 +220,7 @@ mod tests {
     #[test]
     fn the_first_occurrence_owns_whoever_comes_first() {
         let table = Table::new();
-        let hashes: Vec<Hash> =
-            (0..5000u64).map(|i| [i.wrapping_mul(0x9e37_79b9), i << 32 | 7]).collect();
+        let hashes: Vec<Hash> = (0..5000u64).map(|i| [i.wrapping_mul(0x9e37_79b9), i << 32 | 7]).collect();
         let mut scratch = ByShard::default();
         let mut insert = |section, hashes: &[Hash]| {
             let (mut numbers, mut owned) = (vec![0; hashes.len()], Vec::new());

@@ -99,7 +99,9 @@ impl CommonOutput {
                 Some(CommonOutput::Text)
             }
             [b'.', b'r', b'o', b'd', b'a', b't', b'a', b'.' | 0, ..] => Some(CommonOutput::Rodata),
-            [b'.', b'b', b's', b's', b'.', b'_', ..] | [b'.', b'b', b's', b's', 0, ..] => Some(CommonOutput::Bss),
+            [b'.', b'b', b's', b's', b'.', b'_', ..] | [b'.', b'b', b's', b's', 0, ..] => {
+                Some(CommonOutput::Bss)
+            }
             _ if is_or_below(name, b".data.rel.ro") => Some(CommonOutput::DataRelRo),
             _ if is_or_below(name, b".gcc_except_table") => Some(CommonOutput::ExceptTable),
             _ => None,
@@ -170,9 +172,20 @@ mod tests {
     #[test]
     fn common_names_are_what_the_table_says() {
         let names: [&'static [u8]; 14] = [
-            b".text", b".text._ZN3fooE", b".text.hot._ZN3fooE", b".text.unlikely", b".rodata", b".rodata.str1.1",
-            b".data.rel.ro", b".data.rel.ro.local", b".data.rel.local", b".bss", b".bss._x", b".bss.rel.ro",
-            b".gcc_except_table.foo", b".text.foo",
+            b".text",
+            b".text._ZN3fooE",
+            b".text.hot._ZN3fooE",
+            b".text.unlikely",
+            b".rodata",
+            b".rodata.str1.1",
+            b".data.rel.ro",
+            b".data.rel.ro.local",
+            b".data.rel.local",
+            b".bss",
+            b".bss._x",
+            b".bss.rel.ro",
+            b".gcc_except_table.foo",
+            b".text.foo",
         ];
         let mut known = 0;
         for name in names {
@@ -185,7 +198,6 @@ mod tests {
         }
         assert_eq!(known, 9);
     }
-
 
     #[test]
     fn longest_prefix_decides() {

@@ -19,6 +19,8 @@ use object::elf::{
 const SHT_LLVM: std::ops::RangeInclusive<u32> = 0x6fff_4c00..=0x6fff_4cff;
 /// SHT_X86_64_UNWIND.
 const SHT_X86_64_UNWIND: u32 = 0x7000_0001;
+/// How many section headers ahead the names of sections are asked for: they lie about, far from each other.
+const AHEAD: usize = 12;
 /// The largest alignment that is taken for one.
 const MAX_ALIGN: u64 = 1 << 40;
 /// SHT_CREL (compact relocations).
@@ -58,6 +60,9 @@ pub(super) fn parse(config: &Config, input: &MappedInput, names: &mut NameSink) 
     let mut symtab = None;
     let mut seen = Seen { last_output: (u32::MAX, 0), ..Seen::default() };
     for (index, shdr) in headers.iter().enumerate() {
+        if let Some(ahead) = headers.get(index + AHEAD).filter(|h| h.sh_type.get(LE) != SHT_RELA) {
+            engine::prefetch(shstrtab, ahead.sh_name.get(LE) as usize);
+        }
         let section = read_section(config, &mut object, data, index, shdr, &mut seen)?;
         object.sections.push(section);
         if shdr.sh_type.get(LE) == SHT_SYMTAB {
