@@ -14,6 +14,7 @@ mod messages;
 mod threads;
 mod profile;
 mod signals;
+mod early_exit;
 mod run;
 
 use engine::Tracer;
@@ -41,17 +42,19 @@ fn main() -> ExitCode {
     if answer(&typed, questions) {
         return ExitCode::SUCCESS;
     }
+    let wants_fork = !typed.no_fork;
     let Resolved { config, problems, rules } = resolve::resolve(typed, Environment::of_process());
     rules.print(&problems);
     if rules.any_fatal(&problems) {
         return ExitCode::FAILURE;
     }
+    let caller = early_exit::fork(wants_fork);
     signals::clean_up_when_stopped();
     let outcome = linked(config);
     print(&outcome.listing);
     rules.print(&outcome.problems);
     let failed = !outcome.succeeded || rules.any_fatal(&outcome.problems);
-    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    caller.end(failed.into())
 }
 
 /// Links on as many threads as may be used, and profiles that if asked to.
