@@ -21,7 +21,7 @@ pub fn rank_prefix(bitmap: &[u64], prefix: &mut Vec<u32>) {
 /// byte at `position`. `None` behind the last word.
 ///
 /// Inlined into a function compiled for `popcnt` it is a handful of instructions.
-#[inline]
+#[inline(always)]
 pub fn rank(bitmap: &[u64], prefix: &[u32], position: usize) -> Option<u32> {
     let word = position / 64;
     let below = *bitmap.get(word)? & !(u64::MAX << (position % 64));

@@ -116,9 +116,9 @@ impl Site<'_> {
         let mut address = None;
         if self.targets[symbol].is_pieces() {
             // The addend chooses the piece.
-            let section = self.targets[symbol].section();
+            let (is_loaded, member) = self.targets[symbol].pieces();
             let bias = row.calculation.piece_bias();
-            let piece = image.merged_address(self.object, section, (addend - bias) as u64);
+            let piece = image.piece_address(is_loaded, member, (addend - bias) as u64);
             address = Some(piece);
             addend = bias;
         }
