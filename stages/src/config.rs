@@ -8,8 +8,10 @@
 //! Field names follow the GNU ld manual where it has a word.
 
 mod fold;
+mod order;
 
 pub use fold::{Folding, Icf};
+pub use order::{CallGraphSort, CommonSort, Ordering, Permutation, SectionSort, Shuffle};
 
 use crate::script::{Expr, SymbolList};
 use std::num::NonZeroUsize;
@@ -122,6 +124,8 @@ pub struct Config {
     pub start_stop_visibility: Visibility,
     /// `--icf` and what belongs to it.
     pub folding: Folding,
+    /// In which order sections stand.
+    pub ordering: Ordering,
 
     /// `-s`, `-S`.
     pub strip: Strip,
@@ -510,6 +514,7 @@ impl Default for Config {
             start_stop_gc: false,
             start_stop_visibility: Visibility::Protected,
             folding: Folding::default(),
+            ordering: Ordering::default(),
             strip: Strip::None,
             discard: Discard::Default,
             build_id: BuildId::None,

@@ -19,6 +19,7 @@ pub mod unwind;
 pub mod liveness;
 pub mod merge;
 pub mod fold;
+pub mod order;
 pub mod scan;
 pub mod tables;
 pub mod dynamic;

@@ -36,6 +36,7 @@ use crate::liveness::{self, LiveSet};
 use crate::merge::{self, Merged};
 use crate::model::{File, Inputs};
 use crate::open::{Opened, Opener};
+use crate::order;
 use crate::outputs::{self, Outputs};
 use crate::parse::{MappedInput, parse};
 use crate::relocatable;
@@ -149,7 +150,9 @@ fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Open
 
     let tables = tables::assign(cx, inputs, &symbols, &selection, &scan);
     let dynamic = dynamic::collect(cx, inputs, &symbols, &selection, &scan, &tables);
-    let mut outputs = outputs::gather(cx, inputs, &selection, &names, &live, &loaded, &debug);
+    let order = order::order(cx, inputs, &symbols, &selection, &live);
+    let mut outputs =
+        outputs::gather(cx, inputs, &selection, &names, &live, order.as_ref(), [&loaded, &debug]);
     let sizing = Sizing {
         cx,
         inputs,

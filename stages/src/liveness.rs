@@ -65,6 +65,10 @@ impl LiveSet {
     pub fn is_folded(&self, id: SectionId) -> bool {
         self.states[id.index()] == state::FOLDED
     }
+    /// The section whose bytes stand for a section: its twin, or itself.
+    pub fn keeper(&self, id: SectionId) -> SectionId {
+        if self.is_folded(id) { self.keepers[id.index()] } else { id }
+    }
     /// Whether a twin stands for any section.
     pub fn has_folded(&self) -> bool {
         !self.keepers.is_empty()

@@ -102,7 +102,7 @@ fn every_setting_is_read() {
     // Built with the outputs that keep relocations; its option is refused until then.
     let later = ["emit_relocs", "just_symbols", "format_binary"];
     let mut unread = Vec::new();
-    for structure in ["Config", "Input", "Modifiers", "Unresolved", "ZFlags", "Folding"] {
+    for structure in ["Config", "Input", "Modifiers", "Unresolved", "ZFlags", "Folding", "Ordering"] {
         for field in fields(&config, structure) {
             let dotted = format!(".{field}");
             let is_read = text.match_indices(&dotted).any(|(at, _)| {

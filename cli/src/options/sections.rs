@@ -1,8 +1,8 @@
 //! Which sections stay, which are folded and in what order they stand.
 
-use super::values::choice;
-use super::{Area, Opt, Takes, UNSUPPORTED, flag, harmless, rejected, switch, value};
-use stages::config::Icf;
+use super::values::{choice, number, path};
+use super::{Area, Opt, Takes, UNSUPPORTED, flag, harmless, maybe, rejected, switch, value};
+use stages::config::{CommonSort, Icf, Permutation, SectionSort, Shuffle};
 
 pub const AREA: Area = Area { title: "Sections", options: OPTIONS };
 
@@ -41,18 +41,16 @@ const OPTIONS: &[Opt] = &[
     switch(&["relax"], "Make instructions shorter where addresses allow it (default)", |t, on| {
         t.config.relax = on;
     }),
-    harmless(
-        &["sort-common"],
-        Takes::Maybe("ascending|descending"),
-        "no order of common symbols is promised",
-    ),
-    value(&["sort-section"], "none|alignment|name", "Order of sections within an output section", |_, v| {
-        // Order by alignment saves padding only; order by name is something programs rely on.
-        if choice(v, &[("none", true), ("alignment", true), ("name", false)])? {
-            Ok(())
-        } else {
-            Err(UNSUPPORTED.to_string())
-        }
+    maybe(&["sort-common"], "ascending|descending", "Sort common symbols by alignment", |t, v| {
+        let sorts = [("ascending", CommonSort::Ascending), ("descending", CommonSort::Descending)];
+        t.config.ordering.sort_common = choice(v.unwrap_or(b"descending"), &sorts)?;
+        Ok(())
+    }),
+    value(&["sort-section"], "none|alignment|name", "Sort sections within their output section", |t, v| {
+        let sorts =
+            [("none", SectionSort::None), ("alignment", SectionSort::Alignment), ("name", SectionSort::Name)];
+        t.config.ordering.sort_section = choice(v, &sorts)?;
+        Ok(())
     }),
     harmless(&["no-call-graph-profile-sort"], Takes::Nothing, "it is the default"),
     harmless(
@@ -61,16 +59,51 @@ const OPTIONS: &[Opt] = &[
         "it only changes how fast the program runs; no order of functions is promised",
     ),
     rejected(&["call-graph-ordering-file"], Takes::Value("FILE"), "functions in the order of a call graph"),
-    rejected(&["symbol-ordering-file"], Takes::Value("FILE"), "sections in the order of a list of symbols"),
-    rejected(&["section-ordering-file"], Takes::Value("FILE"), "sections in the order of a list"),
+    value(&["symbol-ordering-file"], "FILE", "Put the sections of listed symbols first", |t, v| {
+        t.config.ordering.symbol_ordering_file = Some(path(v));
+        Ok(())
+    }),
+    switch(&["warn-symbol-ordering"], "Say which listed symbols have no place (default)", |t, on| {
+        t.config.ordering.warn_symbol_ordering = on;
+    }),
+    value(
+        &["section-ordering-file"],
+        "FILE",
+        "Arrange sections by a list of names (as gold) or a piece of a script (as GNU ld)",
+        |t, v| {
+            t.config.ordering.section_ordering_file = Some(path(v));
+            Ok(())
+        },
+    ),
     rejected(&["section-order"], Takes::Value("ORDER"), "output sections in a given order"),
-    harmless(&["warn-symbol-ordering"], Takes::Switch, "there is no symbol ordering file"),
-    rejected(&["shuffle-sections"], Takes::Maybe("SEED"), "sections in random order"),
-    rejected(&["reverse-sections"], Takes::Nothing, "sections in reverse order"),
+    maybe(
+        &["shuffle-sections"],
+        "SEED|GLOB=SEED",
+        "Put sections in random order (GLOB=-1: in reverse; GLOB=0: another order each time)",
+        |t, v| {
+            t.config.ordering.shuffles.push(shuffle(v)?);
+            Ok(())
+        },
+    ),
+    flag(&["reverse-sections"], "Put sections in reverse order", |t| {
+        let all = Shuffle { glob: b"*".to_vec(), kind: Permutation::Reverse };
+        t.config.ordering.shuffles.push(all);
+    }),
     rejected(&["randomize-section-padding"], Takes::Value("SEED"), "random padding"),
     rejected(&["bp-startup-sort"], Takes::Value("none|function"), "sections in the order of first use"),
     rejected(&["bp-compression-sort"], Takes::Value("none|function|data|both"), "similar sections together"),
-    rejected(&["unique"], Takes::Maybe("SECTION"), "input sections kept apart"),
+    maybe(
+        &["unique"],
+        "SECTION",
+        "Give sections of this name (or all unknown ones) output sections apart",
+        |t, v| {
+            match v {
+                Some(pattern) => t.config.ordering.unique.push(pattern.to_vec()),
+                None => t.config.ordering.unique_orphans = true,
+            }
+            Ok(())
+        },
+    ),
     value(&["orphan-handling"], "place|warn|error|discard", "Sections no script mentions", |_, v| {
         // Without a script every section has its place.
         if choice(v, &[("place", true), ("warn", false), ("error", false), ("discard", false)])? {
@@ -93,3 +126,18 @@ const OPTIONS: &[Opt] = &[
     ),
     harmless(&["optimize-bb-jumps"], Takes::Switch, "jumps to the next block are merely not removed"),
 ];
+
+/// Reads `--shuffle-sections`: nothing, a number (mold's form), or a glob and a number (lld's).
+fn shuffle(value: Option<&[u8]>) -> Result<Shuffle, String> {
+    let Some(value) = value else {
+        return Ok(Shuffle { glob: b"*".to_vec(), kind: Permutation::Random(None) });
+    };
+    let Some(at) = value.iter().rposition(|byte| *byte == b'=') else {
+        return Ok(Shuffle { glob: b"*".to_vec(), kind: Permutation::Random(Some(number(value)?)) });
+    };
+    let kind = match &value[at + 1..] {
+        b"-1" => Permutation::Reverse,
+        seed => Permutation::Random(Some(number(seed)?).filter(|seed| *seed != 0)),
+    };
+    Ok(Shuffle { glob: value[..at].to_vec(), kind })
+}

@@ -1,5 +1,6 @@
 //! Relocatable objects (gABI: "ELF Header", "Sections", "Symbol Table", "Section Groups").
 
+use super::apart::keep_apart;
 use super::names::{CommonOutput, PLAIN_TEXT, array_order, is_debug_name, output_name, text_order};
 use super::{MappedInput, is_excluded};
 use crate::config::{Config, OutputKind, Strip};
@@ -55,6 +56,7 @@ pub(super) fn parse(config: &Config, input: &MappedInput, names: &mut NameSink) 
         warnings: Vec::new(),
         compressed: Vec::new(),
         companions: Vec::new(),
+        apart: Vec::new(),
         has_gcc_lto: false,
     };
     let mut symtab = None;
@@ -68,6 +70,9 @@ pub(super) fn parse(config: &Config, input: &MappedInput, names: &mut NameSink) 
         if shdr.sh_type.get(LE) == SHT_SYMTAB {
             symtab = Some(shdr);
         }
+    }
+    if config.ordering.wants_apart() {
+        keep_apart(config, &mut object)?;
     }
     attach_relocations(config, &mut object, headers)?;
     if seen.merge {
