@@ -135,6 +135,11 @@ fn contradictions(config: &Config) -> Vec<Problem> {
     };
     check(!config.is_shared() && !config.filters.is_empty(), "-F (--filter) needs -shared");
     check(!config.is_shared() && !config.auxiliaries.is_empty(), "-f (--auxiliary) needs -shared");
+    let ordering = &config.ordering;
+    check(
+        ordering.symbol_ordering_file.is_some() && ordering.call_graph_ordering_file.is_some(),
+        "--symbol-ordering-file and --call-graph-ordering-file may not be used together",
+    );
     let is_relocatable = config.kind == OutputKind::Relocatable;
     check(is_relocatable && config.folding.icf != Icf::None, "-r and --icf may not be used together");
     if let (Some(common), Some(max)) = (config.z.common_page_size, config.z.max_page_size) {

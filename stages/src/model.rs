@@ -189,6 +189,8 @@ pub struct Object {
     pub companions: Vec<(u32, u32)>,
     /// Indices of `outputs` that no other section shares (`--unique`), ascending.
     pub apart: Vec<u16>,
+    /// Index of the SHT_LLVM_CALL_GRAPH_PROFILE section, or 0.
+    pub call_graph: u32,
     /// Has `.gnu.lto_*` sections: GCC intermediate code, alone (slim) or beside machine code (fat).
     pub has_gcc_lto: bool,
 }

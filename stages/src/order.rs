@@ -22,6 +22,9 @@
 mod sort;
 mod sections;
 mod symbols;
+mod call_graph;
+mod hfsort;
+mod cdsort;
 
 use crate::config::SectionSort;
 use crate::context::Cx;
@@ -67,10 +70,11 @@ pub fn order(
         || ordering.section_ordering_file.is_some()
         || ordering.sort_section != SectionSort::None
         || !ordering.shuffles.is_empty();
-    if !is_asked {
+    let sources = Sources { cx, inputs, symbols, selection, live };
+    let has_graph = ordering.symbol_ordering_file.is_none() && call_graph::is_there(&sources);
+    if !is_asked && !has_graph {
         return None;
     }
-    let sources = Sources { cx, inputs, symbols, selection, live };
     let places = sources.places();
     let mut ranks = vec![0; inputs.section_bound];
     for place in &places {
@@ -82,6 +86,9 @@ pub fn order(
     }
     if let Some(path) = &ordering.section_ordering_file {
         sections::arrange(&sources, path, &places, &mut ranks);
+    }
+    if has_graph {
+        put_first(&call_graph::listed(&sources, &places), &places, &mut ranks);
     }
     if let Some(path) = &ordering.symbol_ordering_file {
         let listed = symbols::listed(&sources, path);

@@ -2,7 +2,7 @@
 
 use super::values::{choice, number, path};
 use super::{Area, Opt, Takes, UNSUPPORTED, flag, harmless, maybe, rejected, switch, value};
-use stages::config::{CommonSort, Icf, Permutation, SectionSort, Shuffle};
+use stages::config::{CallGraphSort, CommonSort, Icf, Permutation, SectionSort, Shuffle};
 
 pub const AREA: Area = Area { title: "Sections", options: OPTIONS };
 
@@ -52,13 +52,32 @@ const OPTIONS: &[Opt] = &[
         t.config.ordering.sort_section = choice(v, &sorts)?;
         Ok(())
     }),
-    harmless(&["no-call-graph-profile-sort"], Takes::Nothing, "it is the default"),
-    harmless(
+    flag(&["no-call-graph-profile-sort"], "Same as --call-graph-profile-sort=none", |t| {
+        t.config.ordering.call_graph_sort = CallGraphSort::None;
+    }),
+    maybe(
         &["call-graph-profile-sort"],
-        Takes::Maybe("none|hfsort|cdsort"),
-        "it only changes how fast the program runs; no order of functions is promised",
+        "none|hfsort|cdsort",
+        "Put functions together that call each other, if objects have a profile (default: hfsort)",
+        |t, v| {
+            let sorts = [
+                ("none", CallGraphSort::None),
+                ("hfsort", CallGraphSort::Hfsort),
+                ("cdsort", CallGraphSort::Cdsort),
+            ];
+            t.config.ordering.call_graph_sort = choice(v.unwrap_or(b"hfsort"), &sorts)?;
+            Ok(())
+        },
     ),
-    rejected(&["call-graph-ordering-file"], Takes::Value("FILE"), "functions in the order of a call graph"),
+    value(
+        &["call-graph-ordering-file"],
+        "FILE",
+        "Put functions together by the call graph in FILE",
+        |t, v| {
+            t.config.ordering.call_graph_ordering_file = Some(path(v));
+            Ok(())
+        },
+    ),
     value(&["symbol-ordering-file"], "FILE", "Put the sections of listed symbols first", |t, v| {
         t.config.ordering.symbol_ordering_file = Some(path(v));
         Ok(())

@@ -22,36 +22,47 @@ pub(super) fn listed(sources: &Sources, path: &Path) -> Vec<(SectionId, u32)> {
             warn(sources, format!("{}: duplicate ordered symbol: {}", path.display(), text(name)));
         }
     }
-    let mut found = vec![false; numbers.len()];
     let mut listed: HashMap<SectionId, u32> = HashMap::new();
-    let mut add = |section: SectionId, number: u32| {
+    for (section, number) in sections_of(sources, &numbers, "symbol ordering file") {
         listed.entry(section).and_modify(|first| *first = number.min(*first)).or_insert(number);
-    };
-    for (name, number) in &numbers {
-        if let Some(id) = sources.symbols.find(name)
-            && sources.selection.def(id).class() != Class::None
-        {
-            found[*number as usize] = true;
-            match section_of(sources, id) {
-                Ok(section) => section.into_iter().for_each(|section| add(section, *number)),
-                Err((file, why)) => {
-                    warn(sources, format!("{file}: unable to order {why} symbol: {}", text(name)));
-                }
-            }
-        }
-    }
-    for (section, number) in locals(sources, &numbers) {
-        found[number as usize] = true;
-        section.into_iter().for_each(|section| add(section, number));
-    }
-    for (name, number) in &numbers {
-        if !found[*number as usize] {
-            warn(sources, format!("symbol ordering file: no such symbol: {}", text(name)));
-        }
     }
     let mut listed: Vec<(SectionId, u32)> = listed.into_iter().collect();
     listed.sort_unstable();
     listed
+}
+
+/// The sections that can be moved of the symbols of these names, each with the name's number: those of global symbols
+/// first, then those of local ones in the order of the command line. `file` says who names them, for warnings.
+pub(super) fn sections_of(
+    sources: &Sources,
+    numbers: &HashMap<&[u8], u32>,
+    file: &str,
+) -> Vec<(SectionId, u32)> {
+    let mut names: Vec<(u32, &[u8])> = numbers.iter().map(|(name, number)| (*number, *name)).collect();
+    names.sort_unstable();
+    let mut is_found = vec![false; names.len()];
+    let mut sections = Vec::new();
+    for (number, name) in &names {
+        let id = sources.symbols.find(name).filter(|id| sources.selection.def(*id).class() != Class::None);
+        let Some(id) = id else { continue };
+        is_found[*number as usize] = true;
+        match section_of(sources, id) {
+            Ok(section) => sections.extend(section.map(|section| (section, *number))),
+            Err((file, why)) => {
+                warn(sources, format!("{file}: unable to order {why} symbol: {}", text(name)))
+            }
+        }
+    }
+    for (section, number) in locals(sources, numbers) {
+        is_found[number as usize] = true;
+        sections.extend(section.map(|section| (section, number)));
+    }
+    for (number, name) in names {
+        if !is_found[number as usize] {
+            warn(sources, format!("{file}: no such symbol: {}", text(name)));
+        }
+    }
+    sections
 }
 
 fn text(name: &[u8]) -> String {

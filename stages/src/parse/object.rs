@@ -18,6 +18,8 @@ use object::elf::{
 /// Range of section types that LLVM defines for the linker's eyes only (address significance, dependent
 /// libraries, call-graph profile, embedded bitcode, …).
 const SHT_LLVM: std::ops::RangeInclusive<u32> = 0x6fff_4c00..=0x6fff_4cff;
+/// SHT_LLVM_CALL_GRAPH_PROFILE.
+const SHT_LLVM_CALL_GRAPH_PROFILE: u32 = 0x6fff_4c09;
 /// SHT_X86_64_UNWIND.
 const SHT_X86_64_UNWIND: u32 = 0x7000_0001;
 /// How many section headers ahead the names of sections are asked for: they lie about, far from each other.
@@ -57,6 +59,7 @@ pub(super) fn parse(config: &Config, input: &MappedInput, names: &mut NameSink) 
         compressed: Vec::new(),
         companions: Vec::new(),
         apart: Vec::new(),
+        call_graph: 0,
         has_gcc_lto: false,
     };
     let mut symtab = None;
@@ -302,6 +305,9 @@ fn read_section(
     let is_alloc = section.is_alloc();
     if section.has(SHF_EXCLUDE) && !is_alloc || SHT_LLVM.contains(&sh_type) {
         object.has_gcc_lto |= name.starts_with(b".gnu.lto_");
+        if sh_type == SHT_LLVM_CALL_GRAPH_PROFILE {
+            object.call_graph = index as u32;
+        }
         return Ok(section);
     }
     if sh_flags & u64::from(SHF_COMPRESSED) != 0 {
