@@ -17,7 +17,9 @@ impl Place {
         fs::create_dir_all(&place).unwrap();
         fs::write(place.join("a.c"), "void _start(void) {}\n").unwrap();
         for command in [&["cc", "-c", "a.c"][..], &["mkfifo", "out"]] {
-            assert!(Command::new(command[0]).args(&command[1..]).current_dir(&place).status().unwrap().success());
+            assert!(
+                Command::new(command[0]).args(&command[1..]).current_dir(&place).status().unwrap().success()
+            );
         }
         Place(place)
     }
@@ -34,7 +36,8 @@ fn children(of: u32) -> Vec<i32> {
     let path = format!("/proc/{of}/task/{of}/children");
     let mut list: Vec<i32> = Vec::new();
     wait_until("it has forked", || {
-        list = fs::read_to_string(&path).unwrap().split_whitespace().map(|pid| pid.parse().unwrap()).collect();
+        list =
+            fs::read_to_string(&path).unwrap().split_whitespace().map(|pid| pid.parse().unwrap()).collect();
         !list.is_empty()
     });
     list
