@@ -49,6 +49,8 @@ use crate::unwind::Unwind;
 use candidates::Candidates;
 use digest::Digest;
 use engine::simd::Keys;
+use object::LittleEndian as LE;
+use object::elf::SHF_LINK_ORDER;
 use partition::Partition;
 use significance::Significance;
 
@@ -132,7 +134,9 @@ fn apply(sources: &Sources, live: &mut LiveSet, groups: &[Group]) {
     for position in (0..changed.len()).filter(|position| changed[*position]) {
         let object = object_at(sources, position as u32);
         for (index, section) in object.sections.iter().enumerate() {
-            if section.link != 0 && live.is_folded(object.section_id(section.link as usize)) {
+            let link = object.headers[index].sh_link.get(LE) as usize;
+            let follows = section.has(SHF_LINK_ORDER) && link < object.sections.len();
+            if follows && live.is_folded(object.section_id(link)) {
                 live.drop(object.section_id(index));
             }
         }

@@ -11,7 +11,7 @@ use crate::liveness::LiveSet;
 use crate::merge::{MemberId, Merged};
 use crate::model::{Inputs, Object, SectionKind, SymbolId};
 use crate::outputs::{OutputSection, Outputs};
-use crate::scan::{Scan, local_facts};
+use crate::scan::Scan;
 use crate::select::{Provided, Selection};
 use crate::tables::{PltPlace, Slots, SymbolRef, Tables};
 use crate::unwind::Unwind;
@@ -82,8 +82,7 @@ impl<'a> Image<'a> {
         match reference {
             SymbolRef::Global(id) => self.scan.facts.get(id),
             SymbolRef::Local(position, symbol) => {
-                let object = self.object(position as usize);
-                local_facts(object, symbol as usize, |section| self.live.has_address(section))
+                self.scan.objects[position as usize].local_facts[symbol as usize]
             }
         }
     }

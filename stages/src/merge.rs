@@ -13,8 +13,8 @@
 //! first to have: a prefix sum over sections gives each its place, so the order of the output is the order of
 //! first occurrence, whatever the threads did and whatever the hash's key.
 //!
-//! Lookup goes from an input offset through a bitmap of piece starts with ranks to the piece's number, and from
-//! there to its place in the pool; offsets into the middle of a piece keep their distance from its start.
+//! Lookup goes from an input offset through an index of blocks to the piece's number, and from there to how far it
+//! moved; offsets into the middle of a piece keep their distance from its start.
 
 mod pieces;
 mod table;

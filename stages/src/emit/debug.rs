@@ -68,23 +68,6 @@ struct Site<'a> {
 
 impl Site<'_> {
     fn relocate(&self, relocations: &[Rela], out: &mut [u8]) {
-        #[cfg(target_arch = "x86_64")]
-        if is_x86_feature_detected!("popcnt") {
-            // SAFETY: the feature is there.
-            return unsafe { self.relocate_with_popcnt(relocations, out) };
-        }
-        self.relocate_each(relocations, out);
-    }
-
-    /// [`Site::relocate_each`] for CPUs that count bits: most of these relocations look up a merged string.
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "popcnt")]
-    fn relocate_with_popcnt(&self, relocations: &[Rela], out: &mut [u8]) {
-        self.relocate_each(relocations, out);
-    }
-
-    #[inline(always)]
-    fn relocate_each(&self, relocations: &[Rela], out: &mut [u8]) {
         const AHEAD: usize = 40;
         self.ask_for_strings(relocations);
         for (n, relocation) in relocations.iter().enumerate() {

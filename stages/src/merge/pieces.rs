@@ -1,7 +1,11 @@
 //! A mergeable section as pieces: where each starts, and which piece an offset falls into.
+//!
+//! The map from offsets to pieces is an index of blocks: for every [`BLOCK`] bytes the piece its first byte lies in.
+//! From there a lookup compares with the ends of the next few pieces at once, without a branch; strings are about half
+//! a block long, so that is nearly always enough. All of it takes half the memory of a bitmap of ends with ranks,
+//! which matters more than the instructions: the tables of one object are read long after they were made.
 
 use crate::model::Section;
-use engine::simd::rank::{rank, rank_prefix};
 use engine::simd::{Hash, hash_records, split_and_hash};
 use object::elf::SHF_STRINGS;
 use std::ops::Range;
@@ -19,15 +23,21 @@ pub struct Pieces {
 enum Cuts {
     /// All pieces have this size.
     Fixed { size: u32, count: u32 },
-    /// Strings: where each ends, one bit a character that ends one, how many end before each word of bits, and
-    /// log2 of the size of a character.
-    Strings { ends: Box<[u32]>, bitmap: Box<[u64]>, before: Vec<u32>, unit_log2: u32 },
+    /// Strings: how many, where each ends (and [`WINDOW`] times the end of everything), and for each block the
+    /// piece its first byte belongs to.
+    Strings { count: u32, ends: Box<[u32]>, blocks: Box<[u32]> },
 }
+
+/// log2 of the bytes of a block.
+const BLOCK_LOG2: u32 = 7;
+/// How many ends a lookup compares at once.
+const WINDOW: usize = 4;
 
 /// What splitting needs and leaves behind: its buffers are used again for the next section.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     split: engine::simd::Pieces,
+    blocks: Vec<u32>,
 }
 
 impl Scratch {
@@ -40,17 +50,13 @@ impl Scratch {
 impl Pieces {
     /// Splits a section and hashes its pieces, which `scratch` then holds.
     pub(super) fn split(section: &Section, seed: u64, scratch: &mut Scratch) -> Pieces {
-        let split = &mut scratch.split;
+        let Scratch { split, blocks } = scratch;
         let cuts = if section.has(SHF_STRINGS) {
             split_and_hash(section.contents, section.entsize as usize, seed, split);
-            let mut before = Vec::new();
-            rank_prefix(&split.bitmap, &mut before);
-            Cuts::Strings {
-                ends: split.ends.as_slice().into(),
-                bitmap: split.bitmap.as_slice().into(),
-                before,
-                unit_log2: section.entsize.trailing_zeros(),
-            }
+            let count = split.ends.len() as u32;
+            index_blocks(&split.ends, blocks);
+            split.ends.extend([u32::MAX; WINDOW]);
+            Cuts::Strings { count, ends: split.ends.as_slice().into(), blocks: blocks.as_slice().into() }
         } else {
             hash_records(section.contents, section.entsize as usize, seed, &mut split.hashes);
             Cuts::Fixed { size: section.entsize.max(1), count: split.hashes.len() as u32 }
@@ -62,8 +68,7 @@ impl Pieces {
     /// Number of pieces.
     pub fn len(&self) -> usize {
         match &self.cuts {
-            Cuts::Fixed { count, .. } => *count as usize,
-            Cuts::Strings { ends, .. } => ends.len(),
+            Cuts::Fixed { count, .. } | Cuts::Strings { count, .. } => *count as usize,
         }
     }
 
@@ -85,9 +90,9 @@ impl Pieces {
 
     /// Asks for what [`Pieces::find`] reads.
     pub(super) fn prefetch(&self) {
-        if let Cuts::Strings { bitmap, before, .. } = &self.cuts {
-            engine::prefetch_all(bitmap);
-            engine::prefetch_all(before);
+        if let Cuts::Strings { ends, blocks, .. } = &self.cuts {
+            engine::prefetch_all(ends);
+            engine::prefetch_all(blocks);
         }
     }
 
@@ -96,9 +101,10 @@ impl Pieces {
     pub fn find(&self, offset: u64) -> usize {
         let (piece, count) = match &self.cuts {
             Cuts::Fixed { size, count } => ((offset / u64::from(*size)) as usize, *count as usize),
-            Cuts::Strings { ends, bitmap, before, unit_log2 } => {
-                let position = (offset >> unit_log2) as usize;
-                (rank(bitmap, before, position).map_or(usize::MAX, |n| n as usize), ends.len())
+            Cuts::Strings { count, ends, blocks } => {
+                let block = (offset >> BLOCK_LOG2) as usize;
+                let piece = blocks.get(block).map(|first| first_behind(ends, *first as usize, offset as u32));
+                (piece.unwrap_or(usize::MAX), *count as usize)
             }
         };
         piece.min(count.saturating_sub(1))
@@ -136,9 +142,51 @@ impl Pieces {
     }
 }
 
+/// Fills `blocks` with the piece that the first byte of each block belongs to.
+fn index_blocks(ends: &[u32], blocks: &mut Vec<u32>) {
+    blocks.clear();
+    for (piece, end) in ends.iter().enumerate() {
+        let until = u64::from(*end).div_ceil(1 << BLOCK_LOG2) as usize;
+        if blocks.len() < until {
+            blocks.resize(until, piece as u32);
+        }
+    }
+}
+
+/// The first piece from `piece` on that ends behind an offset.
+#[inline(always)]
+fn first_behind(ends: &[u32], mut piece: usize, offset: u32) -> usize {
+    while let Some(window) = ends.get(piece..piece + WINDOW) {
+        let passed = window.iter().map(|end| usize::from(*end <= offset)).sum::<usize>();
+        piece += passed;
+        if passed < WINDOW {
+            break;
+        }
+    }
+    piece
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_offset_is_found() {
+        // Short strings, empty ones, and one of several blocks.
+        let ends = [1u32, 2, 3, 4, 5, 6, 7, 40, 127, 128, 129, 130, 600, 601, 640];
+        let mut blocks = Vec::new();
+        index_blocks(&ends, &mut blocks);
+        let padded: Box<[u32]> = ends.iter().copied().chain([u32::MAX; WINDOW]).collect();
+        let cuts = Cuts::Strings { count: ends.len() as u32, ends: padded, blocks: blocks.into() };
+        let pieces = Pieces { cuts, owned: Vec::new() };
+        for offset in 0..640u32 {
+            let expected = ends.iter().position(|end| *end > offset).unwrap();
+            assert_eq!(pieces.find(offset.into()), expected, "{offset}");
+        }
+        for offset in [640, 641, 1 << 20, u64::from(u32::MAX), u64::MAX] {
+            assert_eq!(pieces.find(offset), ends.len() - 1, "{offset}");
+        }
+    }
 
     fn of_bits(count: u32, owned: &[usize]) -> Pieces {
         let cuts = Cuts::Fixed { size: 4, count };

@@ -6,7 +6,7 @@ use super::{MappedInput, is_excluded};
 use crate::config::{Config, OutputKind, Strip};
 use crate::elf::{Ehdr, Rela, Shdr, Sym, c_string, range, slice_of};
 use crate::intern::NameSink;
-use crate::model::{Group, Object, OutputName, Section, SectionKind, SymbolId, VersionedName};
+use crate::model::{Group, Object, OutputName, Section, SectionKind, VersionedName};
 use object::LittleEndian as LE;
 use object::elf::{
     ELFCLASS64, ELFDATA2LSB, EM_X86_64, ET_REL, GRP_COMDAT, SHF_ALLOC, SHF_COMPRESSED, SHF_EXCLUDE,
@@ -201,7 +201,7 @@ fn read_common(object: &mut Object, section: &mut Section, shdr: &Shdr, seen: &m
     if !is_loaded || !matches!(section.sh_type, SHT_PROGBITS | SHT_NOBITS) {
         return false;
     }
-    let Some(common) = object.shstrtab.get(section.name as usize..).and_then(CommonOutput::of) else {
+    let Some(common) = object.shstrtab.get(shdr.sh_name.get(LE) as usize..).and_then(CommonOutput::of) else {
         return false;
     };
     let slot = match seen.common[common as usize] {
@@ -263,13 +263,11 @@ fn read_section(
         size,
         flags: sh_flags as u32,
         rela: 0,
-        link: 0,
         entsize: 0,
         sh_type,
         output: 0,
         kind: SectionKind::Ignored,
         align_log2: 0,
-        name: name_offset,
         order: 0,
     };
     if sh_type == SHT_NULL {
@@ -346,7 +344,6 @@ fn read_section(
     seen.ctors |= name.starts_with(b".ctors") || name.starts_with(b".dtors");
     if section.has(SHF_LINK_ORDER) {
         seen.link_order = true;
-        section.link = shdr.sh_link.get(LE);
     }
     if seen.last_output.0 != name_offset {
         let output = if name.starts_with(b".zdebug_") {
@@ -531,17 +528,19 @@ fn read_groups(object: &mut Object, headers: &[Shdr], names: &mut NameSink) -> R
                 if flags.get(LE) & GRP_COMDAT == 0 {
                     continue;
                 }
-                let members: Vec<u32> = members.iter().map(|m| m.get(LE)).collect();
-                if members.iter().any(|m| *m as usize >= headers.len() || *m == 0) {
+                if members.iter().any(|m| m.get(LE) as usize >= headers.len() || m.get(LE) == 0) {
                     return Err(format!("section group {index} has a member that does not exist"));
                 }
                 let symbol = shdr.sh_info.get(LE) as usize;
                 if symbol >= object.symbols.len() {
                     return Err(format!("signature of section group {index} is not in the symbol table"));
                 }
-                let signature = group_signature(object, symbol);
-                names.push_bytes(signature);
-                object.groups.push(Group { signature: SymbolId::NONE, members });
+                // A global symbol's name is interned with the other symbols' names.
+                let is_global = symbol >= object.first_global as usize;
+                if !is_global {
+                    names.push_bytes(group_signature(object, symbol));
+                }
+                object.groups.push(Group::listed(if is_global { symbol as u32 } else { 0 }, members));
             }
             SHT_PROGBITS | SHT_NOBITS => {
                 // A cheap test first: linkonce sections are rare.
@@ -551,7 +550,7 @@ fn read_groups(object: &mut Object, headers: &[Shdr], names: &mut NameSink) -> R
                     let rest = &name[b".gnu.linkonce.".len()..];
                     let suffix = rest.iter().position(|c| *c == b'.').map_or(rest, |dot| &rest[dot + 1..]);
                     names.push_bytes(suffix);
-                    object.groups.push(Group { signature: SymbolId::NONE, members: vec![index as u32] });
+                    object.groups.push(Group::alone(index as u32));
                 }
             }
             _ => {}
@@ -564,16 +563,16 @@ fn read_groups(object: &mut Object, headers: &[Shdr], names: &mut NameSink) -> R
 fn find_companions(object: &mut Object) {
     let mut pairs = Vec::new();
     for (index, section) in object.sections.iter().enumerate() {
-        if section.link != 0 && section.kind != SectionKind::Ignored {
-            pairs.push((section.link, index as u32));
+        let link = if section.has(SHF_LINK_ORDER) { object.headers[index].sh_link.get(LE) } else { 0 };
+        if link != 0 && section.kind != SectionKind::Ignored {
+            pairs.push((link, index as u32));
         }
     }
     for group in &object.groups {
         let sections = &object.sections;
-        let is_loaded = |m: &&u32| {
-            sections[**m as usize].is_alloc() && sections[**m as usize].kind != SectionKind::Ignored
-        };
-        let loaded: Vec<u32> = group.members.iter().filter(is_loaded).copied().collect();
+        let is_loaded =
+            |m: &u32| sections[*m as usize].is_alloc() && sections[*m as usize].kind != SectionKind::Ignored;
+        let loaded: Vec<u32> = group.members().filter(is_loaded).collect();
         for member in &loaded {
             pairs.extend(loaded.iter().filter(|other| *other != member).map(|other| (*member, *other)));
         }
@@ -595,7 +594,8 @@ fn group_signature(object: &Object, symbol: usize) -> &'static [u8] {
     object.symbol_name(symbol)
 }
 
-/// Hashes the names of the global symbols. The ids come back in the order: groups, then symbols.
+/// Hashes the names of the global symbols. The ids come back in the order: groups whose signature is not one of
+/// these, then symbols.
 fn intern_names(object: &mut Object, names: &mut NameSink) -> Result<(), String> {
     let globals = &object.symbols[object.first_global as usize..];
     if globals.is_empty() {
