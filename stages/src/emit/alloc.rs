@@ -117,12 +117,12 @@ impl Site<'_> {
         if self.targets[symbol].is_pieces() {
             // The addend chooses the piece. A PC-relative one is off by the distance from the field to the end of
             // the instruction, which cannot be told from the piece's offset; compilers use -4 throughout.
-            let section = self.targets[symbol].section();
+            let (is_loaded, member) = self.targets[symbol].pieces();
             let bias = match row.calculation {
                 Calculation::PcRelative | Calculation::Plt => -4,
                 _ => 0,
             };
-            let piece = image.merged_address(self.object, section, (addend - bias) as u64);
+            let piece = image.piece_address(is_loaded, member, (addend - bias) as u64);
             address = Some(piece);
             addend = bias;
         }
