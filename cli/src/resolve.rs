@@ -135,6 +135,11 @@ fn contradictions(config: &Config) -> Vec<Problem> {
     };
     check(!config.is_shared() && !config.filters.is_empty(), "-F (--filter) needs -shared");
     check(!config.is_shared() && !config.auxiliaries.is_empty(), "-f (--auxiliary) needs -shared");
+    let has_no_symbols = config.strip == Strip::All || config.z.no_section_header;
+    check(
+        config.emit_relocs && has_no_symbols && config.kind != OutputKind::Relocatable,
+        "--emit-relocs contradicts -s (--strip-all) and -z nosectionheader: relocations name symbols",
+    );
     if let (Some(common), Some(max)) = (config.z.common_page_size, config.z.max_page_size) {
         check(common > max, "-z common-page-size: larger than -z max-page-size");
     }

@@ -299,7 +299,10 @@ fn place(
     sizes: &mut Sizes,
     outputs: &mut Outputs,
 ) -> (Layout, Addresses) {
-    outputs::drop_empty(inputs, selection, outputs);
+    if !cx.config.emit_relocs {
+        // Relocations that stay may name any section.
+        outputs::drop_empty(inputs, selection, outputs);
+    }
     loop {
         let layout = cx.pool.serial("layout", || layout_of(&outputs.sections, shape));
         let ibt = sizes.ibt;

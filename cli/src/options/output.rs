@@ -23,7 +23,9 @@ const OPTIONS: &[Opt] = &[
         t.config.kind = OutputKind::Executable;
     }),
     flag(&["r", "i", "relocatable", "Ur"], "Join the inputs into one object file", |t| t.relocatable = true),
-    rejected(&["q", "emit-relocs"], Takes::Nothing, "relocations kept in the output"),
+    flag(&["q", "emit-relocs"], "Keep the relocations of the inputs in the output", |t| {
+        t.config.emit_relocs = true;
+    }),
     rejected(&["N", "omagic"], Takes::Nothing, "writable text, segments off page borders"),
     rejected(&["n", "nmagic"], Takes::Nothing, "segments off page borders"),
     harmless(&["no-omagic"], Takes::Nothing, "it is the default"),

@@ -1,9 +1,11 @@
 //! File header, program headers, section headers (gABI, "ELF Header", "Section Header Table").
 
+use super::Chunk;
 use crate::arch::target;
 use crate::config::OutputKind;
 use crate::image::Image;
 use crate::layout::{HEADER_SIZE, SECTION_HEADER_SIZE, SEGMENT_SIZE};
+use crate::outputs::Content;
 use crate::report::Problem;
 use crate::select::Class;
 use object::elf::*;
@@ -129,7 +131,13 @@ pub fn section_headers(image: &Image) -> Vec<u8> {
         let section = &sections[*position as usize];
         let place = layout.placements[*position as usize];
         let start = place.index as usize * SECTION_HEADER_SIZE as usize;
-        let (link, info) = link_and_info(image, section.name, &index_of);
+        let (link, info) = match section.members.first().map(|member| member.content) {
+            Some(Content::Chunk(Chunk::KeptRelocations(table))) => {
+                let target = image.sizes.kept.target(table) as usize;
+                (index_of(b".symtab"), layout.placements[target].index)
+            }
+            _ => link_and_info(image, section.name, &index_of),
+        };
         let mut fields = Fields(&mut out[start..start + SECTION_HEADER_SIZE as usize], 0);
         fields.word(image.sizes.shstrtab.0[*position as usize]);
         fields.word(section.sh_type);
