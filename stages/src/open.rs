@@ -10,6 +10,7 @@
 //!
 //! Files are mapped and never unmapped: names and contents are referred to until the output is written.
 
+mod made;
 mod map;
 mod search;
 
@@ -19,7 +20,7 @@ pub use search::loader_path;
 use crate::config::{Config, Input, InputName, Modifiers, OutputKind};
 use crate::elf::archive::{Archive, Contents};
 use crate::elf::identify::{FileKind, identify};
-use crate::model::{FileId, Origin};
+use crate::model::{FileId, Origin, Role};
 use crate::parse::MappedInput;
 use crate::report::{Problem, Problems};
 use crate::script::{Command, FileName, ScriptInput, VersionScript, parse_script};
@@ -90,8 +91,11 @@ impl<'a> Opener<'a> {
     /// Starts at the first input of the command line.
     pub fn new(config: &'a Config, problems: &'a Problems) -> Opener<'a> {
         let queue = config.inputs.iter().map(|Input { name, modifiers }| match name {
-            InputName::File(path) | InputName::Script(path) => {
-                Request::Path { path: path.clone(), modifiers: *modifiers }
+            InputName::File(path) => Request::Path { path: path.clone(), modifiers: *modifiers },
+            InputName::Script(path) => {
+                // It is a script whatever the format of inputs.
+                let modifiers = Modifiers { format_binary: false, ..*modifiers };
+                Request::Path { path: path.clone(), modifiers }
             }
             InputName::Library(name) => Request::Library { name: name.clone(), modifiers: *modifiers },
         });
@@ -181,7 +185,8 @@ impl<'a> Opener<'a> {
         modifiers: Modifiers,
         needed_name: Option<&'static [u8]>,
     ) -> Result<(), Problem> {
-        let may_be_known = !modifiers.start_lib;
+        let is_made = modifiers.format_binary || modifiers.just_symbols;
+        let may_be_known = !modifiers.start_lib && !is_made;
         if let Some(known) = self.known.get(&path).copied().filter(|_| may_be_known) {
             return self.mention_again(known, modifiers);
         }
@@ -191,6 +196,9 @@ impl<'a> Opener<'a> {
         self.opened.paths.push(leaked);
         let first = FileId(self.opened.files);
         let origin = Origin { path: leaked, member: None };
+        if is_made {
+            return self.open_made(origin, data, modifiers);
+        }
         let kind = identify(data);
         match kind {
             FileKind::Archive | FileKind::ThinArchive => {
@@ -211,6 +219,7 @@ impl<'a> Opener<'a> {
                     id,
                     origin,
                     data,
+                    role: Role::Itself,
                     is_shared: true,
                     is_lazy: false,
                     in_archive: false,
@@ -219,23 +228,49 @@ impl<'a> Opener<'a> {
                 });
                 self.known.insert(path, (id, FileId(id.0 + 1)));
             }
-            FileKind::ElfObject(_) => {
-                let id = self.next_id();
-                self.ready.push_back(MappedInput {
-                    id,
-                    origin,
-                    data,
-                    is_shared: false,
-                    is_lazy: modifiers.start_lib && !modifiers.whole_archive,
-                    in_archive: false,
-                    as_needed: false,
-                    needed_name: b"",
-                });
-            }
+            FileKind::ElfObject(_) => self.push_object(origin, data, Role::Itself, modifiers),
             FileKind::Text => self.open_script(leaked, data, modifiers)?,
             other => return Err(Problem::error(unusable(&origin, other))),
         }
         Ok(())
+    }
+
+    /// A file that is no input by itself but becomes an object.
+    fn open_made(
+        &mut self,
+        origin: Origin,
+        data: &'static [u8],
+        modifiers: Modifiers,
+    ) -> Result<(), Problem> {
+        if !modifiers.just_symbols {
+            let name = std::os::unix::ffi::OsStrExt::as_bytes(origin.path.as_os_str());
+            self.push_object(origin, made::embedded(name, data), Role::Data, modifiers);
+            return Ok(());
+        }
+        let symbols = match identify(data) {
+            FileKind::ElfObject(_) | FileKind::ElfShared(_) | FileKind::ElfOther(_) => made::symbols_of(data),
+            _ => Err("is neither a program nor an object".into()),
+        };
+        let what =
+            |what| Problem::error(format!("{origin}: {what}")).note("it was named by --just-symbols (-R)");
+        self.push_object(origin, symbols.map_err(what)?, Role::Symbols, modifiers);
+        Ok(())
+    }
+
+    /// Hands on an object that is no member of an archive.
+    fn push_object(&mut self, origin: Origin, data: &'static [u8], role: Role, modifiers: Modifiers) {
+        let id = self.next_id();
+        self.ready.push_back(MappedInput {
+            id,
+            origin,
+            data,
+            role,
+            is_shared: false,
+            is_lazy: modifiers.start_lib && !modifiers.whole_archive && role != Role::Symbols,
+            in_archive: false,
+            as_needed: false,
+            needed_name: b"",
+        });
     }
 
     /// A library named a second time.
@@ -283,6 +318,7 @@ impl<'a> Opener<'a> {
                         id,
                         origin,
                         data: bytes,
+                        role: Role::Itself,
                         is_shared: false,
                         is_lazy: !modifiers.whole_archive,
                         in_archive: true,

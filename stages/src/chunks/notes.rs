@@ -5,7 +5,7 @@ use crate::config::{BuildId, CetReport, Config};
 use crate::context::Cx;
 use crate::elf::properties::{self, Forced, Properties};
 use crate::image::Image;
-use crate::model::Inputs;
+use crate::model::{Inputs, Role};
 use crate::report::Problem;
 use crate::select::Selection;
 
@@ -28,6 +28,10 @@ pub fn properties(cx: &Cx, inputs: &Inputs, selection: &Selection) -> Properties
     let mut parsed = Vec::with_capacity(selection.objects.len());
     for id in &selection.objects {
         let object = inputs.object(*id);
+        if object.role != Role::Itself {
+            // No code, no claims about it.
+            continue;
+        }
         let own = match object.properties.map(Properties::parse) {
             Some(Ok(properties)) => Some(properties),
             Some(Err(error)) => {
