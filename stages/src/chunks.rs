@@ -24,7 +24,7 @@ pub use notes::properties as merged_properties;
 pub use symtab::SymbolTablePlan;
 
 use crate::arch::target;
-use crate::config::Strip;
+use crate::config::{Format, Strip};
 use crate::context::Cx;
 use crate::dynamic::Dynamic;
 use crate::elf::SHF_X86_64_LARGE;
@@ -178,7 +178,7 @@ pub fn add(s: &Sizing, names: OutputNames, outputs: &mut Outputs) -> Sizes {
         ));
     }
     let note = notes::note(&properties);
-    if !note.is_empty() {
+    if !note.is_empty() && config.format == Format::Elf {
         list.push(word(b".note.gnu.property", SHT_NOTE, SHF_ALLOC, Chunk::Properties, note.len() as u64));
     }
     if let Some(size) = notes::build_id_size(config) {

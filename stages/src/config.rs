@@ -18,6 +18,10 @@ pub struct Config {
     pub output: PathBuf,
     /// The kind of file to write.
     pub kind: OutputKind,
+    /// `--oformat`.
+    pub format: Format,
+    /// `-n`, `-N`.
+    pub magic: Magic,
     /// `-static`/`-Bstatic` in force for the whole link: no dynamic section unless position independent.
     pub is_static: bool,
     /// `-dynamic-linker`: contents of PT_INTERP. `None` with `no_dynamic_linker == false` means the
@@ -193,6 +197,26 @@ pub enum OutputKind {
     SharedObject,
     /// ET_REL (`-r`).
     Relocatable,
+}
+
+/// How segments relate to pages. The names are those of the magic numbers that told the kinds of a.out files apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Magic {
+    /// Segments have pages of their own (the default).
+    Zmagic,
+    /// `-n`: nothing is aligned to pages in the file; code stays read-only.
+    Nmagic,
+    /// `-N`: one segment, writable, for code and data.
+    Omagic,
+}
+
+/// `--oformat`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// ELF.
+    Elf,
+    /// `binary`: the bytes of memory alone.
+    Binary,
 }
 
 /// One input as the command line names it.
@@ -459,6 +483,8 @@ impl Default for Config {
         Config {
             output: PathBuf::from("a.out"),
             kind: OutputKind::Executable,
+            format: Format::Elf,
+            magic: Magic::Zmagic,
             is_static: false,
             dynamic_linker: None,
             no_dynamic_linker: false,

@@ -30,7 +30,7 @@ use crate::dynamic;
 use crate::emit::{self, Task};
 use crate::image::Image;
 use crate::intern::{NameBatch, NameSink, SHARDS, Shard, Symbols};
-use crate::layout::{Layout, Shape, layout as layout_of};
+use crate::layout::{Layout, Shape};
 use crate::liveness::{self, LiveSet};
 use crate::merge::{self, Merged};
 use crate::model::{File, Inputs};
@@ -208,7 +208,7 @@ fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Open
         let mut outputs = outputs.clone();
         compress::replace(&mut outputs, &compressed);
         // Nothing that is loaded changes its size, so addresses stay what they are.
-        let layout = layout_of(&outputs.sections, &shape);
+        let layout = shape::place(cx, &outputs, &shape);
         output(&Image { outputs: &outputs, layout: &layout, compressed: &compressed, ..image })?;
     }
     crate::listing::statistics(cx, &image, opened);
@@ -304,7 +304,7 @@ fn place(
         outputs::drop_empty(inputs, selection, outputs);
     }
     loop {
-        let layout = cx.pool.serial("layout", || layout_of(&outputs.sections, shape));
+        let layout = cx.pool.serial("layout", || shape::place(cx, outputs, shape));
         let ibt = sizes.ibt;
         let addresses = values::resolve(&Resolving {
             cx,

@@ -2,10 +2,10 @@
 
 use super::Chunk;
 use crate::arch::target;
-use crate::config::OutputKind;
+use crate::config::{Magic, OutputKind};
 use crate::image::Image;
 use crate::layout::{HEADER_SIZE, SECTION_HEADER_SIZE, SEGMENT_SIZE};
-use crate::outputs::Content;
+use crate::outputs::{Content, OutputSection};
 use crate::report::Problem;
 use crate::select::Class;
 use object::elf::*;
@@ -141,7 +141,7 @@ pub fn section_headers(image: &Image) -> Vec<u8> {
         let mut fields = Fields(&mut out[start..start + SECTION_HEADER_SIZE as usize], 0);
         fields.word(image.sizes.shstrtab.0[*position as usize]);
         fields.word(section.sh_type);
-        fields.long(section.flags.into());
+        fields.long(section_flags(image, section).into());
         fields.long(place.address);
         fields.long(place.offset);
         fields.long(section.size);
@@ -151,6 +151,12 @@ pub fn section_headers(image: &Image) -> Vec<u8> {
         fields.long(section.entsize);
     }
     out
+}
+
+/// `sh_flags`. Code in a writable segment is writable.
+fn section_flags(image: &Image, section: &OutputSection) -> u32 {
+    let is_writable = image.cx.config.magic == Magic::Omagic && section.has(SHF_EXECINSTR);
+    if is_writable { section.flags | SHF_WRITE } else { section.flags }
 }
 
 /// `sh_link` and `sh_info`.
