@@ -155,6 +155,8 @@ pub struct Config {
     pub map_file: Option<PathBuf>,
     /// `--cref`: a cross reference table, behind the map or on standard output.
     pub cref: bool,
+    /// `--print-symbol-counts`: write how many symbols inputs define here (`-` is standard output).
+    pub symbol_counts: Option<PathBuf>,
     /// `-t`/`--trace`: list the input files on standard output.
     pub trace_inputs: bool,
     /// `--trace`: phase table; `--trace=FILE`: profile written to FILE.
@@ -545,6 +547,7 @@ impl Default for Config {
             dependency_file: None,
             map_file: None,
             cref: false,
+            symbol_counts: None,
             trace_inputs: false,
             profile: Profile::Off,
             stats: false,

@@ -201,6 +201,7 @@ fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Open
     };
     let targets = cx.pool.map("layout/targets", selection.objects.len(), 8, |n| emit::targets(&image, n));
     let image = Image { targets: &targets, ..image };
+    crate::symbol_counts::write(cx, inputs, &selection)?;
     if cx.config.compress_debug == DebugCompression::None {
         output(&image)?;
     } else {

@@ -95,6 +95,7 @@ pub fn link(
         cx.problems.push(Problem::error("the output is too large for a file"));
     }
     cx.checkpoint()?;
+    crate::symbol_counts::write(cx, inputs, &selection)?;
     write(&Image { source: &source, kept: &kept, joined: &joined, table: &table, plan: &plan })?;
     crate::listing::dependency_file(cx, opened)
 }
