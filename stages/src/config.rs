@@ -110,6 +110,11 @@ pub struct Config {
     /// `--warn-common`.
     pub warn_common: bool,
 
+    /// `--warn-backrefs`.
+    pub warn_backrefs: bool,
+    /// `--warn-backrefs-exclude`: globs of files whose symbols may be referred to from farther right.
+    pub warn_backrefs_exclude: Vec<Vec<u8>>,
+
     /// `--gc-sections`.
     pub gc_sections: bool,
     /// `--print-gc-sections`.
@@ -256,6 +261,8 @@ pub struct Modifiers {
     pub format_binary: bool,
     /// `--just-symbols`/`-R FILE`.
     pub just_symbols: bool,
+    /// Number of the `--start-group` or `--start-lib` in force, from 1; 0 for none. Only `--warn-backrefs` asks.
+    pub group: u32,
 }
 
 /// `--hash-style`.
@@ -526,6 +533,8 @@ impl Default for Config {
             allow_multiple_definition: false,
             define_common: false,
             warn_common: false,
+            warn_backrefs: false,
+            warn_backrefs_exclude: Vec::new(),
             gc_sections: false,
             print_gc_sections: false,
             gc_keep_exported: false,

@@ -107,6 +107,7 @@ fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Open
     cx.checkpoint()?;
     let inputs: &Inputs = inputs;
     crate::listing::report(cx, inputs, &symbols, &selection, opened);
+    crate::backrefs::warn(cx, inputs, &symbols, &selection, opened);
 
     let seed = seed();
     let names = outputs::number_names(inputs, &selection);

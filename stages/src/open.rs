@@ -17,6 +17,7 @@ mod search;
 pub use map::map_file;
 pub use search::loader_path;
 
+use crate::backrefs::Order;
 use crate::config::{Config, Input, InputName, Modifiers, OutputKind};
 use crate::elf::archive::{Archive, Contents};
 use crate::elf::identify::{FileKind, identify};
@@ -52,6 +53,8 @@ pub struct Opened {
     pub entry: Option<Vec<u8>>,
     /// Every file that was read, as found, in order: for `--trace` and `--dependency-file`.
     pub paths: Vec<&'static Path>,
+    /// The order of files, for `--warn-backrefs`.
+    pub order: Order,
 }
 
 /// One thing to open.
@@ -74,6 +77,17 @@ enum Request {
     },
 }
 
+impl Request {
+    /// See [`Modifiers::group`].
+    fn group(&self) -> u32 {
+        match self {
+            Request::Path { modifiers, .. }
+            | Request::Library { modifiers, .. }
+            | Request::InScript { modifiers, .. } => modifiers.group,
+        }
+    }
+}
+
 /// Walks the command line; each step yields a batch.
 pub struct Opener<'a> {
     config: &'a Config,
@@ -84,6 +98,8 @@ pub struct Opener<'a> {
     ready: VecDeque<MappedInput>,
     ready_bytes: usize,
     script_depth: usize,
+    /// Number of `GROUP` commands so far.
+    script_groups: u32,
     opened: Opened,
 }
 
@@ -108,6 +124,7 @@ impl<'a> Opener<'a> {
             ready: VecDeque::new(),
             ready_bytes: 0,
             script_depth: 0,
+            script_groups: 0,
             opened: Opened::default(),
         }
     }
@@ -117,8 +134,13 @@ impl<'a> Opener<'a> {
         while self.ready.len() < BATCH_FILES && self.ready_bytes < BATCH_BYTES {
             let Some(request) = self.queue.pop_front() else { break };
             let before = self.ready.len();
+            let first = self.opened.files;
+            let group = request.group();
             if let Err(problem) = self.open(request) {
                 self.problems.push(problem.at(self.opened.files, 0));
+            }
+            if self.config.warn_backrefs {
+                self.opened.order.add(group, (self.opened.files - first) as usize);
             }
             self.ready_bytes += self.ready.range(before..).map(|input| input.data.len()).sum::<usize>();
         }
@@ -278,6 +300,7 @@ impl<'a> Opener<'a> {
         if modifiers.whole_archive {
             self.opened.forced.push((first, end));
         }
+        self.opened.order.repeats.push((FileId(self.opened.files), first, end));
         if !modifiers.as_needed {
             self.opened.needed.push(first);
         }
@@ -353,7 +376,14 @@ impl<'a> Opener<'a> {
         let mut requests = Vec::new();
         for command in script.commands {
             match command {
-                Command::Input(list) | Command::Group(list) => {
+                Command::Input(list) => {
+                    requests.extend(list.into_iter().map(|entry| script_request(entry, path, modifiers)));
+                }
+                Command::Group(list) => {
+                    self.script_groups += 1;
+                    let group =
+                        if modifiers.group == 0 { u32::MAX - self.script_groups } else { modifiers.group };
+                    let modifiers = Modifiers { group, ..modifiers };
                     requests.extend(list.into_iter().map(|entry| script_request(entry, path, modifiers)));
                 }
                 Command::OutputFormat { default, .. } => check_format(&name, &default)?,

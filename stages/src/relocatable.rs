@@ -76,6 +76,7 @@ pub fn link(
     cx.checkpoint()?;
     let inputs: &Inputs = inputs;
     crate::listing::report(cx, inputs, &symbols, &selection, opened);
+    crate::backrefs::warn(cx, inputs, &symbols, &selection, opened);
 
     let unwind = unwind::read(cx, inputs, &selection);
     cx.checkpoint()?;

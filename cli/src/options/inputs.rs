@@ -118,8 +118,8 @@ fn pop_state(t: &mut Typed) {
     match t.saved.pop() {
         // What is not positional for --push-state stays as it is.
         Some(saved) => {
-            let Modifiers { start_lib, format_binary, .. } = t.here;
-            t.here = Modifiers { start_lib, format_binary, ..saved };
+            let Modifiers { start_lib, format_binary, group, .. } = t.here;
+            t.here = Modifiers { start_lib, format_binary, group, ..saved };
         }
         None => t.error("--pop-state without --push-state"),
     }
@@ -135,22 +135,36 @@ fn start_group(t: &mut Typed) {
     if std::mem::replace(&mut t.in_group, true) {
         t.error("--start-group inside --start-group");
     }
+    begin_group(t);
+}
+
+/// What follows has one place on the command line.
+fn begin_group(t: &mut Typed) {
+    t.groups += 1;
+    t.here.group = t.groups;
 }
 
 fn end_group(t: &mut Typed) {
     if !std::mem::replace(&mut t.in_group, false) {
         t.error("--end-group without --start-group");
     }
+    t.here.group = 0;
 }
 
 fn start_lib(t: &mut Typed) {
     if std::mem::replace(&mut t.here.start_lib, true) {
         t.error("--start-lib inside --start-lib");
     }
+    if !t.in_group {
+        begin_group(t);
+    }
 }
 
 fn end_lib(t: &mut Typed) {
     if !std::mem::replace(&mut t.here.start_lib, false) {
         t.error("--end-lib without --start-lib");
+    }
+    if !t.in_group {
+        t.here.group = 0;
     }
 }
