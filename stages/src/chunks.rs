@@ -20,7 +20,7 @@ mod symtab;
 pub use eh_frame::UnwindPlan;
 pub use headers::{file_headers, section_headers};
 pub use kept::KeptPlan;
-pub use notes::properties as merged_properties;
+pub use notes::{package_note, properties as merged_properties};
 pub use symtab::SymbolTablePlan;
 
 use crate::arch::target;
@@ -184,7 +184,8 @@ pub fn add(s: &Sizing, names: OutputNames, outputs: &mut Outputs) -> Sizes {
     if let Some(size) = notes::build_id_size(config) {
         list.push(synthesized(b".note.gnu.build-id", SHT_NOTE, SHF_ALLOC, Chunk::BuildId, size, 2));
     }
-    if let Some(size) = notes::package_size(config) {
+    if let Some(note) = package_note(config) {
+        let size = note.len() as u64;
         list.push(synthesized(b".note.package", SHT_NOTE, SHF_ALLOC, Chunk::PackageMetadata, size, 2));
     }
     add_dynamic(s, list);
@@ -423,7 +424,11 @@ pub fn write_part(image: &Image, chunk: Chunk, part: usize, address: u64, out: &
         }
         Chunk::Properties => out.copy_from_slice(&image.sizes.properties),
         Chunk::BuildId => notes::write_build_id(image, out),
-        Chunk::PackageMetadata => notes::write_package(image, out),
+        Chunk::PackageMetadata => {
+            if let Some(note) = package_note(image.cx.config) {
+                out.copy_from_slice(&note);
+            }
+        }
         Chunk::SysvHash => hash::write_sysv(image.dynamic, out),
         Chunk::GnuHash => hash::write_gnu(image.dynamic, out),
         Chunk::DynamicSymbols => dynamic_symbols::write(image, out),

@@ -24,7 +24,7 @@ use crate::build_id::{self, ChunkDigest, chunk_digest};
 use crate::chunks::{self, Sizes, Sizing};
 use crate::commit::Output;
 use crate::compress;
-use crate::config::{BuildId, Config, DebugCompression, OutputKind};
+use crate::config::{BuildId, Config, DebugCompression, InputName, OutputKind};
 use crate::context::Cx;
 use crate::dynamic;
 use crate::emit::{self, Task};
@@ -259,7 +259,9 @@ fn ingest(cx: &Cx) -> Result<(Inputs, Symbols, Opened), Failed> {
 
     let opened = opener.finish();
     cx.problems.checkpoint()?;
-    if opened.files == 0 {
+    // An archive without members is an input all the same; a script that came by -T is not.
+    let is_input = |input: &crate::config::Input| !matches!(input.name, InputName::Script(_));
+    if opened.files == 0 && !cx.config.inputs.iter().any(is_input) {
         return Err(cx.problems.fail(Problem::error("no input files")));
     }
     let mut symbols = Symbols::seal(shards, seed);

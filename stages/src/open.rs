@@ -330,29 +330,53 @@ impl<'a> Opener<'a> {
                 }
                 Contents::Nested { header_offset } => nested_member(path, member.name, *header_offset)?,
             };
-            if is_rust_metadata(member.name) || bytes.is_empty() {
+            if archive.thin && matches!(identify(bytes), FileKind::Archive) {
+                // Some archivers name a whole archive, where others name its members (llvm-ar without `L`).
+                let inner = format!("{name}({})", String::from_utf8_lossy(member.name));
+                let archive =
+                    Archive::parse(bytes, &inner).map_err(|error| Problem::error(error.to_string()))?;
+                for member in &archive.members {
+                    if let Contents::Inside(range) = &member.contents {
+                        self.push_member(path, member.name, &bytes[range.clone()], modifiers)?;
+                    }
+                }
                 continue;
             }
-            let origin = Origin { path, member: Some(member.name) };
-            match identify(bytes) {
-                FileKind::ElfObject(_) => {
-                    let id = self.next_id();
-                    self.ready.push_back(MappedInput {
-                        id,
-                        origin,
-                        data: bytes,
-                        role: Role::Itself,
-                        is_shared: false,
-                        is_lazy: !modifiers.whole_archive,
-                        in_archive: true,
-                        as_needed: false,
-                        needed_name: b"",
-                    });
-                }
-                kind @ FileKind::LlvmBitcode => return Err(Problem::error(unusable(&origin, kind))),
-                // As ld does, members that are no objects are passed over.
-                _ => {}
+            self.push_member(path, member.name, bytes, modifiers)?;
+        }
+        Ok(())
+    }
+
+    /// Hands on a member of an archive, if it is an object.
+    fn push_member(
+        &mut self,
+        path: &'static Path,
+        name: &'static [u8],
+        data: &'static [u8],
+        modifiers: Modifiers,
+    ) -> Result<(), Problem> {
+        if is_rust_metadata(name) || data.is_empty() {
+            return Ok(());
+        }
+        let origin = Origin { path, member: Some(name) };
+        match identify(data) {
+            FileKind::ElfObject(_) => {
+                let id = self.next_id();
+                self.ready.push_back(MappedInput {
+                    id,
+                    origin,
+                    data,
+                    role: Role::Itself,
+                    is_shared: false,
+                    is_lazy: !modifiers.whole_archive,
+                    in_archive: true,
+                    as_needed: false,
+                    needed_name: b"",
+                });
             }
+            kind @ FileKind::LlvmBitcode => return Err(Problem::error(unusable(&origin, kind))),
+            // As ld does, members that are no objects are passed over.
+            _ => {}
         }
         Ok(())
     }
