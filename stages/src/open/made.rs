@@ -134,23 +134,25 @@ fn object(data: &[u8], symbols: &[Entry]) -> &'static [u8] {
     let size = data.len() as u64;
     let symtab_size = (symbols.len() as u64 + 1) * SYMBOL;
     let flags = u64::from(SHF_ALLOC | SHF_WRITE);
+    let [bits, symbols_type, strings] = [SHT_PROGBITS, SHT_SYMTAB, SHT_STRTAB].map(u64::from);
     // Type, flags, offset, size, link, info, alignment, entry size.
-    let sections: [(u32, u64, u64, u64, u32, u32, u64, u64); 5] = [
-        (SHT_NULL, 0, 0, 0, 0, 0, 0, 0),
-        (SHT_PROGBITS, flags, HEADER, size, 0, 0, 1, 0),
-        (SHT_PROGBITS, 0, symtab, 0, 0, 0, 1, 0),
-        (SHT_SYMTAB, 0, symtab, symtab_size, STRTAB, 1, 8, SYMBOL),
-        (SHT_STRTAB, 0, strtab, strtab_size, 0, 0, 1, 0),
+    let sections: [[u64; 8]; 5] = [
+        [SHT_NULL.into(), 0, 0, 0, 0, 0, 0, 0],
+        [bits, flags, HEADER, size, 0, 0, 1, 0],
+        [bits, 0, symtab, 0, 0, 0, 1, 0],
+        [symbols_type, 0, symtab, symtab_size, STRTAB.into(), 1, 8, SYMBOL],
+        [strings, 0, strtab, strtab_size, 0, 0, 1, 0],
     ];
-    for (n, (sh_type, flags, offset, size, link, info, align, entsize)) in sections.into_iter().enumerate() {
-        let is_absent = n as u32 <= STACK && data.is_empty() && symbols.iter().all(|s| s.shndx != DATA);
+    let has_data = symbols.iter().any(|symbol| symbol.shndx == DATA);
+    for (n, [sh_type, flags, offset, size, link, info, align, entsize]) in sections.into_iter().enumerate() {
+        let sh_type = if n as u32 <= STACK && !has_data { SHT_NULL } else { sh_type as u32 };
         out.extend(NAME_OFFSETS[n].to_le_bytes());
-        out.extend(if is_absent { SHT_NULL } else { sh_type }.to_le_bytes());
+        out.extend(sh_type.to_le_bytes());
         for word in [flags, 0, offset, size] {
             out.extend(word.to_le_bytes());
         }
-        out.extend(link.to_le_bytes());
-        out.extend(info.to_le_bytes());
+        out.extend((link as u32).to_le_bytes());
+        out.extend((info as u32).to_le_bytes());
         out.extend(align.to_le_bytes());
         out.extend(entsize.to_le_bytes());
     }
