@@ -8,7 +8,7 @@ use crate::messages::Rules;
 use crate::options::path;
 use crate::profile;
 use crate::typed::Typed;
-use stages::config::{Config, OutputKind, Strip, UnresolvedPolicy};
+use stages::config::{BuildId, Config, Format, OutputKind, Strip, UnresolvedPolicy};
 use stages::report::Problem;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -79,6 +79,12 @@ pub fn resolve(typed: Typed, environment: Environment) -> Resolved {
         config.kind = OutputKind::Relocatable;
     }
     problems.extend(contradictions(&config));
+    if config.format == Format::Binary {
+        // What only headers lead to, nobody could find.
+        config.strip = Strip::All;
+        config.build_id = BuildId::None;
+        config.package_metadata = None;
+    }
     problems.extend(profile::check(&config.profile));
 
     // -w takes --fatal-warnings back: what is not shown cannot fail a link.
@@ -135,6 +141,14 @@ fn contradictions(config: &Config) -> Vec<Problem> {
     };
     check(!config.is_shared() && !config.filters.is_empty(), "-F (--filter) needs -shared");
     check(!config.is_shared() && !config.auxiliaries.is_empty(), "-f (--auxiliary) needs -shared");
+    let has_no_symbols = config.strip == Strip::All || config.z.no_section_header;
+    check(
+        config.emit_relocs && has_no_symbols && config.kind != OutputKind::Relocatable,
+        "--emit-relocs contradicts -s (--strip-all) and -z nosectionheader: relocations name symbols",
+    );
+    let is_flat = config.format == Format::Binary;
+    check(is_flat && config.kind == OutputKind::Relocatable, "-r and --oformat=binary contradict each other");
+    check(is_flat && config.emit_relocs, "--emit-relocs and --oformat=binary contradict each other");
     if let (Some(common), Some(max)) = (config.z.common_page_size, config.z.max_page_size) {
         check(common > max, "-z common-page-size: larger than -z max-page-size");
     }

@@ -15,6 +15,8 @@ pub mod seal;
 pub mod select;
 pub mod inflate;
 pub mod listing;
+pub mod symbol_counts;
+pub mod backrefs;
 pub mod unwind;
 pub mod liveness;
 pub mod merge;

@@ -24,13 +24,13 @@ use crate::build_id::{self, ChunkDigest, chunk_digest};
 use crate::chunks::{self, Sizes, Sizing};
 use crate::commit::Output;
 use crate::compress;
-use crate::config::{BuildId, Config, DebugCompression, OutputKind};
+use crate::config::{BuildId, Config, DebugCompression, InputName, OutputKind};
 use crate::context::Cx;
 use crate::dynamic;
 use crate::emit::{self, Task};
 use crate::image::Image;
 use crate::intern::{NameBatch, NameSink, SHARDS, Shard, Symbols};
-use crate::layout::{Layout, Shape, layout as layout_of};
+use crate::layout::{Layout, Shape};
 use crate::liveness::{self, LiveSet};
 use crate::merge::{self, Merged};
 use crate::model::{File, Inputs};
@@ -107,6 +107,7 @@ fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Open
     cx.checkpoint()?;
     let inputs: &Inputs = inputs;
     crate::listing::report(cx, inputs, &symbols, &selection, opened);
+    crate::backrefs::warn(cx, inputs, &symbols, &selection, opened);
 
     let seed = seed();
     let names = outputs::number_names(inputs, &selection);
@@ -201,6 +202,7 @@ fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Open
     };
     let targets = cx.pool.map("layout/targets", selection.objects.len(), 8, |n| emit::targets(&image, n));
     let image = Image { targets: &targets, ..image };
+    crate::symbol_counts::write(cx, inputs, &selection)?;
     if cx.config.compress_debug == DebugCompression::None {
         output(&image)?;
     } else {
@@ -208,7 +210,7 @@ fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Open
         let mut outputs = outputs.clone();
         compress::replace(&mut outputs, &compressed);
         // Nothing that is loaded changes its size, so addresses stay what they are.
-        let layout = layout_of(&outputs.sections, &shape);
+        let layout = shape::place(cx, &outputs, &shape);
         output(&Image { outputs: &outputs, layout: &layout, compressed: &compressed, ..image })?;
     }
     crate::listing::statistics(cx, &image, opened);
@@ -257,7 +259,9 @@ fn ingest(cx: &Cx) -> Result<(Inputs, Symbols, Opened), Failed> {
 
     let opened = opener.finish();
     cx.problems.checkpoint()?;
-    if opened.files == 0 {
+    // An archive without members is an input all the same; a script that came by -T is not.
+    let is_input = |input: &crate::config::Input| !matches!(input.name, InputName::Script(_));
+    if opened.files == 0 && !cx.config.inputs.iter().any(is_input) {
         return Err(cx.problems.fail(Problem::error("no input files")));
     }
     let mut symbols = Symbols::seal(shards, seed);
@@ -299,9 +303,12 @@ fn place(
     sizes: &mut Sizes,
     outputs: &mut Outputs,
 ) -> (Layout, Addresses) {
-    outputs::drop_empty(inputs, selection, outputs);
+    if !cx.config.emit_relocs {
+        // Relocations that stay may name any section.
+        outputs::drop_empty(inputs, selection, outputs);
+    }
     loop {
-        let layout = cx.pool.serial("layout", || layout_of(&outputs.sections, shape));
+        let layout = cx.pool.serial("layout", || shape::place(cx, outputs, shape));
         let ibt = sizes.ibt;
         let addresses = values::resolve(&Resolving {
             cx,

@@ -6,9 +6,11 @@
 //!   here, so they always agree.
 //! - [`apply`]: writes a planned relocation into the bytes of its section, with range checks.
 //! - [`relax`]: the instruction sequences that are rewritten.
+//! - [`kept`]: what a relocation that stays in the output says of the bytes written for it.
 //! - [`plt`]: the code of PLT entries.
 
 pub mod apply;
+pub mod kept;
 pub mod plan;
 pub mod plt;
 pub mod relax;
