@@ -8,6 +8,7 @@
 mod dynamic_section;
 mod dynamic_symbols;
 mod eh_frame;
+mod gdb_index;
 mod got;
 mod hash;
 mod headers;
@@ -26,6 +27,7 @@ use crate::config::Strip;
 use crate::context::Cx;
 use crate::dynamic::Dynamic;
 use crate::elf::SHF_X86_64_LARGE;
+use crate::gdb_index::GdbIndex;
 use crate::image::Image;
 use crate::intern::Symbols;
 use crate::liveness::LiveSet;
@@ -98,6 +100,8 @@ pub enum Chunk {
     Symtab,
     /// `.symtab_shndx`.
     SymtabShndx,
+    /// `.gdb_index`.
+    GdbIndex,
     /// `.strtab`.
     Strtab,
     /// `.shstrtab`.
@@ -126,6 +130,8 @@ pub struct Sizing<'a> {
     pub tables: &'a Tables,
     /// The dynamic symbol table.
     pub dynamic: &'a Dynamic,
+    /// The index of debug information, if there is one.
+    pub gdb_index: Option<&'a GdbIndex>,
 }
 
 /// Sizes of everything. **Every size is known** (but that of `.relr.dyn`, which depends on addresses).
@@ -147,6 +153,8 @@ pub struct Sizes {
     pub ibt: bool,
     /// `.relr.dyn`, in words; grows while layout is repeated.
     pub relr: Vec<u64>,
+    /// Offset and size of each part of `.gdb_index`.
+    pub gdb_index: Vec<(u64, u64)>,
     /// Section names, as offsets in `.shstrtab` by position, and its bytes.
     pub shstrtab: (Vec<u32>, Vec<u8>),
 }
@@ -209,6 +217,9 @@ pub fn add(s: &Sizing, names: OutputNames, outputs: &mut Outputs) -> Sizes {
         comment.flags |= SHF_MERGE | SHF_STRINGS;
         comment.sh_type = SHT_PROGBITS;
     }
+    if let Some(index) = s.gdb_index {
+        list.push(synthesized(b".gdb_index", SHT_PROGBITS, 0, Chunk::GdbIndex, index.table.size, 2));
+    }
     // What nothing went to is left out, with positions kept for those who hold them.
     let symtab = symtab::plan(s);
     if config.strip != Strip::All {
@@ -236,6 +247,7 @@ pub fn add(s: &Sizing, names: OutputNames, outputs: &mut Outputs) -> Sizes {
         properties: note,
         ibt,
         relr: Vec::new(),
+        gdb_index: s.gdb_index.map_or(Vec::new(), GdbIndex::parts),
         shstrtab,
     }
 }
@@ -377,6 +389,7 @@ fn section_names(list: &[OutputSection]) -> (Vec<u32>, Vec<u8>) {
 /// Into how many parts a chunk is cut for writing.
 pub fn part_count(sizes: &Sizes, chunk: Chunk) -> usize {
     match chunk {
+        Chunk::GdbIndex => sizes.gdb_index.len(),
         Chunk::EhFrame => sizes.unwind.part_count(),
         Chunk::Symtab => sizes.symtab.symtab_parts(),
         Chunk::Strtab => sizes.symtab.strtab_parts(),
@@ -388,6 +401,7 @@ pub fn part_count(sizes: &Sizes, chunk: Chunk) -> usize {
 /// Offset and size of a part; `size` is that of the chunk.
 pub fn part_range(sizes: &Sizes, chunk: Chunk, part: usize, size: u64) -> (u64, u64) {
     match chunk {
+        Chunk::GdbIndex => sizes.gdb_index[part],
         Chunk::EhFrame => sizes.unwind.part_range(part),
         Chunk::Symtab => sizes.symtab.symtab_part(part),
         Chunk::Strtab => sizes.symtab.strtab_part(part),
@@ -434,6 +448,11 @@ pub fn write_part(image: &Image, chunk: Chunk, part: usize, address: u64, out: &
         Chunk::Copies(_) | Chunk::Commons(_) => {}
         Chunk::Producer => {
             out[..image.cx.config.producer.len()].copy_from_slice(image.cx.config.producer.as_bytes())
+        }
+        Chunk::GdbIndex => {
+            if let Some(index) = image.gdb_index {
+                gdb_index::write(image, index, part, out);
+            }
         }
         Chunk::Symtab => symtab::write_symtab(image, part, out),
         Chunk::SymtabShndx => symtab::write_shndx(image, out),

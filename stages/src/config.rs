@@ -129,6 +129,8 @@ pub struct Config {
     pub emit_relocs: bool,
     /// `--compress-debug-sections`.
     pub compress_debug: DebugCompression,
+    /// `--gdb-index`.
+    pub gdb_index: bool,
 
     /// `-z` keywords and their long forms.
     pub z: ZFlags,
@@ -509,6 +511,7 @@ impl Default for Config {
             eh_frame_hdr: false,
             emit_relocs: false,
             compress_debug: DebugCompression::None,
+            gdb_index: false,
             z: ZFlags::default(),
             relr: false,
             relax: true,

@@ -17,6 +17,7 @@ pub mod inflate;
 pub mod listing;
 pub mod unwind;
 pub mod liveness;
+pub mod gdb_index;
 pub mod merge;
 pub mod scan;
 pub mod tables;

@@ -8,7 +8,7 @@
 //!                  /--------+---------\
 //!             liveness            merge(debug)       lanes that do not need each other
 //!                  \--------+---------/
-//!               merge(loaded) . scan . size
+//!         merge(loaded) . scan . gdb-index . size
 //!                           |  every size is known
 //!                         layout                     the one serial step: short
 //!                           |  every address is known
@@ -28,6 +28,7 @@ use crate::config::{BuildId, Config, DebugCompression, OutputKind};
 use crate::context::Cx;
 use crate::dynamic;
 use crate::emit::{self, Task};
+use crate::gdb_index;
 use crate::image::Image;
 use crate::intern::{NameBatch, NameSink, SHARDS, Shard, Symbols};
 use crate::layout::{Layout, Shape, layout as layout_of};
@@ -122,13 +123,18 @@ fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Open
             merge::merge(cx, inputs, "merge/debug", &candidates, seed)
         },
     );
-    let (loaded, scan) = cx.pool.join(
+    let ((loaded, scan), gdb_index) = cx.pool.join(
         || {
-            let is_live = |id| live.contains(id);
-            let candidates = outputs::merge_candidates(cx, inputs, &selection, &names, true, is_live);
-            merge::merge(cx, inputs, "merge/loaded", &candidates, seed)
+            cx.pool.join(
+                || {
+                    let is_live = |id| live.contains(id);
+                    let candidates = outputs::merge_candidates(cx, inputs, &selection, &names, true, is_live);
+                    merge::merge(cx, inputs, "merge/loaded", &candidates, seed)
+                },
+                || scan::scan(cx, inputs, &symbols, &provided, &selection, &live, &unwind),
+            )
         },
-        || scan::scan(cx, inputs, &symbols, &provided, &selection, &live, &unwind),
+        || gdb_index::build(cx, inputs, &selection, &live),
     );
     crate::shlib::check(cx, inputs, &symbols, &provided, &selection);
     cx.checkpoint()?;
@@ -147,6 +153,7 @@ fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Open
         scan: &scan,
         tables: &tables,
         dynamic: &dynamic,
+        gdb_index: gdb_index.as_ref(),
     };
     let mut sizes = chunks::add(&sizing, names, &mut outputs);
     cx.checkpoint()?;
@@ -196,6 +203,7 @@ fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Open
         addresses: &addresses,
         loaded_pools: &loaded_pools,
         debug_pools: &debug_pools,
+        gdb_index: gdb_index.as_ref(),
         compressed: &[],
         targets: &[],
     };

@@ -1,6 +1,6 @@
 //! Symbol tables and debug information in the output: what is kept, left out or packed.
 
-use super::{Area, Opt, Takes, UNSUPPORTED, flag, harmless, rejected, value};
+use super::{Area, Opt, Takes, UNSUPPORTED, flag, harmless, rejected, switch, value};
 use stages::config::{DebugCompression, Discard, Strip};
 
 pub const AREA: Area = Area { title: "Symbol table and debug information", options: OPTIONS };
@@ -43,7 +43,7 @@ const OPTIONS: &[Opt] = &[
         },
     ),
     rejected(&["compress-sections"], Takes::Value("GLOB=FORMAT"), "compression of sections by name"),
-    rejected(&["gdb-index"], Takes::Switch, "an index of debug information for gdb"),
+    switch(&["gdb-index"], "Write an index of debug information for gdb", |t, on| t.config.gdb_index = on),
     rejected(&["debug-names"], Takes::Switch, "one .debug_names of those of all inputs"),
     rejected(&["separate-debug-file"], Takes::Maybe("FILE"), "debug information in a file of its own"),
     harmless(&["no-separate-debug-file"], Takes::Nothing, "it is the default"),

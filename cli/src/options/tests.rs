@@ -183,7 +183,7 @@ fn words_of_the_trade_are_known() {
         -z start-stop-visibility=hidden -z rodynamic -z nosectionheader -z dynamic-undefined-weak -z nognustack \
         -T x -Map=x -M --print-map --cref --compress-debug-sections=zstd";
     assert_eq!(problems(&words.split_whitespace().collect::<Vec<_>>()), []);
-    let refused = "--emit-relocs -q --icf=all --icf=safe --gdb-index --reproduce=x --repro -EB -z wxneeded --just-symbols=x -b binary \
+    let refused = "--emit-relocs -q --icf=all --icf=safe --reproduce=x --repro -EB -z wxneeded --just-symbols=x -b binary \
         --symbol-ordering-file=x --separate-debug-file --oformat=binary --print-symbol-counts=x";
     let problems = problems(&refused.split_whitespace().collect::<Vec<_>>());
     assert!(problems.iter().all(|p| p.message.ends_with(UNSUPPORTED)), "{problems:?}");
