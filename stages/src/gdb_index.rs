@@ -62,15 +62,15 @@ pub struct ObjectIndex {
     pub ranges: Vec<CodeRange>,
     /// Number of its first compilation unit, and of its first type unit among the type units.
     pub first: (u32, u32),
-    /// Uses of names, by shard of the table.
+    /// Uses of names.
     uses: Vec<NameUse>,
-    /// First of [`ObjectIndex::uses`] by shard.
+    /// Numbers of the uses, by shard of the table, and the first of each shard.
+    order: Vec<u32>,
     shards: Vec<u32>,
-    /// Bytes of the names.
-    text: Vec<u8>,
-    text_max: usize,
-    /// There were more names than [`text_max`] allows.
-    has_more: bool,
+    /// What stands before names: scopes.
+    prefixes: Vec<u8>,
+    /// Bytes of names that are left; see [`text_max`].
+    text_left: usize,
 }
 
 /// A unit of debug information.
@@ -102,30 +102,68 @@ pub struct CodeRange {
 /// An attribute of our own: of all uses of the name that have it the first one is enough.
 const ONCE: u8 = 1;
 
-/// Bytes of names that so many bytes of debug information may make. A short entry can refer to a long name in a deep scope;
-/// real compilers stay far below this.
+/// Bytes of names that so many bytes of debug information may make. A short entry can refer to a long name in a deep
+/// scope; what compilers write stays far below this.
 fn text_max(debug_bytes: usize) -> usize {
     debug_bytes.saturating_mul(64).saturating_add(1 << 20).min(u32::MAX as usize)
 }
 
 impl ObjectIndex {
-    /// Adds a use of a name, given as scope and rest, by a unit.
-    fn add_name(&mut self, parts: [&[u8]; 2], attributes: u8, unit: u32, is_type_unit: bool) {
-        let start = self.text.len();
-        let length = parts[0].len() + parts[1].len();
-        if start + length > self.text_max {
-            self.has_more = true;
-            return;
-        }
-        self.text.extend_from_slice(parts[0]);
-        self.text.extend_from_slice(parts[1]);
-        let name = &self.text[start..];
-        self.uses.push(NameUse::new(name, start as u32, attributes, unit, is_type_unit));
+    /// An index for so many bytes of debug information.
+    fn new(debug_bytes: usize) -> ObjectIndex {
+        ObjectIndex { text_left: text_max(debug_bytes), ..ObjectIndex::default() }
     }
 
-    /// The name that a use refers to.
-    pub fn name(&self, offset: u32, length: u32) -> &[u8] {
-        &self.text[offset as usize..][..length as usize]
+    /// Adds a use of a name. False: there have been too many.
+    fn add_name(&mut self, name: Name, attributes: u8, unit: u32, is_type_unit: bool) -> bool {
+        let Some(left) = self.text_left.checked_sub(name.len()) else { return false };
+        self.text_left = left;
+        let name_use = name.with_text(self, |text| NameUse::new(name, text, attributes, unit, is_type_unit));
+        self.uses.push(name_use);
+        true
+    }
+}
+
+/// A name: a scope of its object's [`ObjectIndex::prefixes`] and bytes of the input.
+#[derive(Debug, Clone, Copy)]
+pub struct Name {
+    prefix: (u32, u32),
+    rest: &'static [u8],
+}
+
+impl Name {
+    fn new(prefix: std::ops::Range<usize>, rest: &'static [u8]) -> Name {
+        // Both are bounded by `text_max`.
+        Name { prefix: (prefix.start as u32, prefix.end as u32), rest }
+    }
+
+    /// Bytes without the final NUL.
+    #[expect(clippy::len_without_is_empty, reason = "names are not empty")]
+    pub fn len(&self) -> usize {
+        (self.prefix.1 - self.prefix.0) as usize + self.rest.len()
+    }
+
+    /// The two parts of the name.
+    pub fn parts<'a>(&self, object: &'a ObjectIndex) -> [&'a [u8]; 2] {
+        [&object.prefixes[self.prefix.0 as usize..self.prefix.1 as usize], self.rest]
+    }
+
+    /// Calls `f` with the whole name.
+    fn with_text<T>(&self, object: &ObjectIndex, f: impl FnOnce(&[u8]) -> T) -> T {
+        const SHORT: usize = 512;
+        let [prefix, rest] = self.parts(object);
+        if prefix.is_empty() {
+            return f(rest);
+        }
+        let mut buffer = [0; SHORT];
+        match buffer.get_mut(..self.len()) {
+            Some(whole) => {
+                whole[..prefix.len()].copy_from_slice(prefix);
+                whole[prefix.len()..].copy_from_slice(rest);
+                f(whole)
+            }
+            None => f(&[prefix, rest].concat()),
+        }
     }
 }
 
@@ -144,12 +182,11 @@ pub fn build(cx: &Cx, inputs: &Inputs, selection: &Selection, live: &LiveSet) ->
     let mut read = cx.pool.map("gdb-index/read", selection.objects.len(), 1, |position| {
         let object = inputs.object(selection.objects[position]);
         let debug = Debug::new(object, selection, live);
-        let mut index = ObjectIndex::default();
+        let mut index = ObjectIndex::new(debug.bytes());
         let mut has_old_types = false;
         if !debug.is_empty() {
             cx.pool.tracer().add_bytes(debug.bytes());
             has_old_types = debug.has_types_section();
-            index.text_max = text_max(debug.bytes());
             if let Err(what) = units::read(&debug, &mut index) {
                 let message = format!("{}:{what}: gdb may not find what is in it", object.origin);
                 cx.problems.push(Problem::warning(message).at(object.id.0, 0));

@@ -69,8 +69,11 @@ fn write_ranges(image: &Image, objects: &[ObjectIndex], out: &mut [u8]) {
 /// Names, each with a NUL behind it, which is there already.
 fn write_names(index: &GdbIndex, part: Part, mut out: &mut [u8]) {
     for name in &index.table.names[part.first..part.end] {
-        let text = index.objects[name.object as usize].name(name.text, name.length);
-        out[..text.len()].copy_from_slice(text);
-        out = &mut out[text.len() + 1..];
+        for text in name.name.parts(&index.objects[name.object as usize]) {
+            let (head, tail) = out.split_at_mut(text.len());
+            head.copy_from_slice(text);
+            out = tail;
+        }
+        out = &mut out[1..];
     }
 }

@@ -194,21 +194,23 @@ impl Relocations {
     pub fn find(&self, offset: u64) -> Option<&'static Rela> {
         let list = self.list;
         let at = |n: usize| list.get(n).map_or(u64::MAX, |r| r.r_offset.get(LE));
-        let mut low = self.hint.get();
-        let mut high = low;
-        if at(low) > offset {
-            (low, high) = (0, low);
-        } else {
-            let mut step = 1;
+        let hint = self.hint.get();
+        let (mut low, mut high, mut step) = (hint, hint, 1);
+        if at(hint) < offset {
             while at(high) < offset {
                 low = high;
                 high = (high + step).min(list.len());
                 step *= 2;
             }
-            high = (high + 1).min(list.len());
+        } else {
+            while low > 0 && at(low) >= offset {
+                high = low;
+                low = low.saturating_sub(step);
+                step *= 2;
+            }
         }
         let found = low + list[low..high].partition_point(|r| r.r_offset.get(LE) < offset);
-        self.hint.set(found.min(list.len()));
+        self.hint.set(found);
         list.get(found).filter(|r| r.r_offset.get(LE) == offset)
     }
 
@@ -232,5 +234,31 @@ impl gimli::Relocate for Relocations {
     }
     fn relocate_offset(&self, offset: usize, value: usize) -> gimli::Result<usize> {
         Ok(self.value(offset as u64).map_or(value, |relocated| relocated as usize))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn relocations_are_found_from_everywhere() {
+        let list: Vec<Rela> = (0..100u64)
+            .map(|n| {
+                let mut entry: Rela = *object::pod::from_bytes(&[0; 24]).unwrap().0;
+                entry.r_offset.set(LE, 10 + n * 3);
+                entry
+            })
+            .collect();
+        let symbols = Symbols { entries: &[], headers: &[], shndx: &[] };
+        let relocations = Relocations { list: list.leak(), symbols, hint: Cell::new(0) };
+        for from in [0, 10, 150, 307, 400] {
+            for offset in 0..320 {
+                relocations.find(from);
+                let found = relocations.find(offset).map(|entry| entry.r_offset.get(LE));
+                let is_there = offset >= 10 && offset <= 307 && (offset - 10) % 3 == 0;
+                assert_eq!(found, is_there.then_some(offset), "{offset} from {from}");
+            }
+        }
     }
 }

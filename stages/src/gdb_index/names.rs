@@ -8,11 +8,12 @@
 //! functions and variables, types that are no mere declarations, enumerators, namespaces. In C, scopes do not qualify names
 //! and types are private to their unit.
 
-use super::ObjectIndex;
 use super::debug::{Debug, Reader, Relocations};
 use super::entries::{Abbrev, Cursor, Kind, Role, Table, Value};
-use super::units::Root;
+use super::units::{Root, TOO_MANY};
+use super::{Name, ObjectIndex};
 use gimli::{Encoding, Reader as _, UnitHeader};
+use std::ops::Range;
 
 /// The unit whose names are read.
 pub(super) struct UnitNames {
@@ -63,18 +64,18 @@ impl Item {
     }
 }
 
-/// Reads the names of a unit; `None` if it is damaged.
+/// Reads the names of a unit; the error tells why there are not all of them.
 pub(super) fn read(
     debug: &Debug,
     header: &UnitHeader<Reader>,
     unit: UnitNames,
     table: &mut Table,
     index: &mut ObjectIndex,
-) -> Option<()> {
+) -> Result<(), &'static str> {
     let start = header.offset().0;
     let end = start + header.length_including_self();
     let bytes = debug.contents(unit.section);
-    let cursor = Cursor::new(table, bytes.get(..end)?, start, header.root_offset().0);
+    let cursor = Cursor::new(table, bytes.get(..end).unwrap_or(bytes), start, header.root_offset().0);
     let texts = Texts {
         debug,
         relocations: debug.relocations(unit.section),
@@ -88,10 +89,10 @@ pub(super) fn read(
     let result = walk.run();
     walk.resolve_foreign();
     let Walk { texts, items, .. } = walk;
-    let text_max = super::text_max(header.length_including_self());
-    let naming = Naming { texts, items: &items, language: Language::of(unit.root.language), text_max };
-    naming.add_all(&unit, index);
-    result
+    let naming = Naming { texts, items: &items, language: Language::of(unit.root.language) };
+    let is_whole = naming.add_all(&unit, index);
+    result.ok_or("an entry is damaged")?;
+    is_whole.then_some(()).ok_or(TOO_MANY)
 }
 
 /// What values of attributes refer to.
@@ -299,38 +300,33 @@ impl Language {
     }
 }
 
-/// What stands before the names in each scope that was asked for.
-struct Prefixes {
-    text: Vec<u8>,
-    /// By item.
-    ranges: Vec<Option<(usize, usize)>>,
-}
-
 /// The second pass.
 struct Naming<'a> {
     texts: Texts<'a>,
     items: &'a [Item],
     language: Language,
-    /// Prefixes together are not longer than this: damaged units could nest without end.
-    text_max: usize,
 }
 
 impl Naming<'_> {
-    fn add_all(&self, unit: &UnitNames, index: &mut ObjectIndex) {
-        let mut prefixes = Prefixes { text: Vec::new(), ranges: vec![None; self.items.len()] };
-        for item in self.items {
+    /// Adds all names; false if there were too many.
+    fn add_all(&self, unit: &UnitNames, index: &mut ObjectIndex) -> bool {
+        // What stands before the names in each scope that was asked for.
+        let mut prefixes: Vec<Option<Range<usize>>> = vec![None; self.items.len()];
+        self.items.iter().all(|item| {
             let origin = self.origin(item);
             let attributes = self.attributes(item, origin);
             // Type units repeat the namespaces around their type.
             let attributes = attributes.filter(|_| !(unit.is_type_unit && item.kind == Kind::Namespace));
-            let Some(attributes) = attributes else { continue };
+            let Some(attributes) = attributes else { return true };
             let name = self.name(item, origin);
-            if !name.is_empty() {
-                let (start, end) = self.prefix(origin.unwrap_or(item).parent, &mut prefixes);
-                let parts = [&prefixes.text[start..end], name];
-                index.add_name(parts, attributes, unit.number, unit.is_type_unit);
+            if name.is_empty() {
+                return true;
             }
-        }
+            let Some(prefix) = self.prefix(origin.unwrap_or(item).parent, &mut prefixes, index) else {
+                return false;
+            };
+            index.add_name(Name::new(prefix, name), attributes, unit.number, unit.is_type_unit)
+        })
     }
 
     /// The last part of an item's name.
@@ -358,16 +354,24 @@ impl Naming<'_> {
         found
     }
 
-    /// What stands before the names in a scope: a range of the prefixes' text.
-    fn prefix(&self, scope: u32, prefixes: &mut Prefixes) -> (usize, usize) {
+    /// What stands before the names in a scope: a range of the object's prefixes. `None` if they get too long.
+    fn prefix(
+        &self,
+        scope: u32,
+        prefixes: &mut [Option<Range<usize>>],
+        index: &mut ObjectIndex,
+    ) -> Option<Range<usize>> {
         // Scopes around it, from the inside out, up to one that is known. Damaged units can have circles.
         const DEPTH_MAX: usize = 1000;
+        if let Some(Some(known)) = prefixes.get(scope as usize) {
+            return Some(known.clone());
+        }
         let mut open = Vec::new();
         let mut at = scope as usize;
-        let mut prefix = (0, 0);
+        let mut prefix = 0..0;
         while at < self.items.len() && open.len() < DEPTH_MAX {
-            if let Some(known) = prefixes.ranges[at] {
-                prefix = known;
+            if let Some(known) = &prefixes[at] {
+                prefix = known.clone();
                 break;
             }
             open.push(at);
@@ -375,28 +379,31 @@ impl Naming<'_> {
             at = self.origin(item).unwrap_or(item).parent as usize;
         }
         for at in open.into_iter().rev() {
-            prefix = self.extend(&mut prefixes.text, prefix, &self.items[at]);
-            prefixes.ranges[at] = Some(prefix);
+            prefix = self.extend(prefix, &self.items[at], index)?;
+            prefixes[at] = Some(prefix.clone());
         }
-        prefix
+        Some(prefix)
     }
 
     /// The prefix of names within an item.
-    fn extend(&self, text: &mut Vec<u8>, prefix: (usize, usize), item: &Item) -> (usize, usize) {
+    fn extend(&self, prefix: Range<usize>, item: &Item, index: &mut ObjectIndex) -> Option<Range<usize>> {
         let separator = self.language.separator;
         let is_plain_enumeration = item.kind == Kind::Enumeration && !item.has(ENUM_CLASS);
-        if separator.is_empty() || is_plain_enumeration || text.len() > self.text_max {
-            return prefix;
+        if separator.is_empty() || is_plain_enumeration {
+            return Some(prefix);
         }
         let name = self.name(item, self.origin(item));
         if name.is_empty() {
-            return prefix;
+            return Some(prefix);
         }
+        let size = prefix.len() + name.len() + separator.len();
+        index.text_left = index.text_left.checked_sub(size)?;
+        let text = &mut index.prefixes;
         let start = text.len();
-        text.extend_from_within(prefix.0..prefix.1);
+        text.extend_from_within(prefix);
         text.extend_from_slice(name);
         text.extend_from_slice(separator);
-        (start, text.len())
+        Some(start..text.len())
     }
 
     /// How the index has an item, if it has it at all.

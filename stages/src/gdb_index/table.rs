@@ -1,15 +1,15 @@
 //! Equal names become one: the symbol table and the constant pool of the index.
 //!
 //! Names are shared out among [`SHARDS`] by an unkeyed hash, which is the first half of their order in the output; within a
-//! shard they keep the order of first occurrence. 128 bits of the hash stand for the name. A shard collects the units
+//! shard they keep the order of first occurrence. 96 bits of the hash stand for the name. A shard collects the units
 //! of each of its names into a vector; equal vectors are written once, which most are, because most names belong to one unit.
 //!
 //! The symbol table is an open hash table with a stride, by a hash of gdb's own. It is filled serially: it takes a store for
 //! each name, and the place of a name depends on those before it.
 //!
-//! Cost: for each use of a name a hash of its bytes and a look-up, for each name once gdb's hash.
+//! Cost: for each use of a name two hashes of its bytes, while they are in the cache, and a look-up.
 
-use super::{ONCE, ObjectIndex};
+use super::{Name, ONCE, ObjectIndex};
 use crate::context::Cx;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -21,9 +21,11 @@ const SHARDS: usize = 64;
 /// That a unit defines a name.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NameUse {
-    hash: u128,
-    text: u32,
-    length: u32,
+    hash: u64,
+    /// More bits of the hash, and gdb's.
+    low: u32,
+    gdb: u32,
+    name: Name,
     /// Number in the object; type units have the top bit.
     unit: u32,
     attributes: u8,
@@ -32,16 +34,18 @@ pub(super) struct NameUse {
 const TYPE_UNIT: u32 = 1 << 31;
 
 impl NameUse {
-    pub fn new(name: &[u8], text: u32, attributes: u8, unit: u32, is_type_unit: bool) -> NameUse {
+    /// `text` is the name's.
+    pub fn new(name: Name, text: &[u8], attributes: u8, unit: u32, is_type_unit: bool) -> NameUse {
         let unit = if is_type_unit { unit | TYPE_UNIT } else { unit };
-        NameUse { hash: xxh3_128(name), text, length: name.len() as u32, unit, attributes }
+        let hash = xxh3_128(text);
+        NameUse { hash: (hash >> 64) as u64, low: hash as u32, gdb: gdb_hash(text), name, unit, attributes }
     }
     fn shard(&self) -> usize {
-        (self.hash >> 122) as usize % SHARDS
+        (self.low >> 8) as usize % SHARDS
     }
 }
 
-/// Sorts the names of an object by shard.
+/// Orders the names of an object by shard.
 pub(super) fn sort(index: &mut ObjectIndex) {
     let mut starts = vec![0u32; SHARDS + 1];
     for name in &index.uses {
@@ -51,13 +55,12 @@ pub(super) fn sort(index: &mut ObjectIndex) {
         starts[n + 1] += starts[n];
     }
     let mut next = starts.clone();
-    let mut sorted = index.uses.clone();
-    for name in &index.uses {
+    index.order = vec![0; index.uses.len()];
+    for (n, name) in index.uses.iter().enumerate() {
         let slot = &mut next[name.shard()];
-        sorted[*slot as usize] = *name;
+        index.order[*slot as usize] = n as u32;
         *slot += 1;
     }
-    index.uses = sorted;
     index.shards = starts;
 }
 
@@ -66,10 +69,8 @@ pub(super) fn sort(index: &mut ObjectIndex) {
 pub struct Unique {
     /// Position of the object that has its text.
     pub object: u32,
-    /// Where in [`ObjectIndex::name`].
-    pub text: u32,
-    /// In bytes.
-    pub length: u32,
+    /// Its text.
+    pub name: Name,
     hash: u32,
     /// Offset of its vector in the constant pool.
     vector: u32,
@@ -172,8 +173,18 @@ impl Hasher for Identity {
     fn write(&mut self, bytes: &[u8]) {
         self.0 = xxhash_rust::xxh3::xxh3_64(bytes);
     }
-    fn write_u128(&mut self, hash: u128) {
-        self.0 = hash as u64;
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
+
+/// The hash of a name in place of the name.
+#[derive(PartialEq, Eq)]
+struct Key(u64, u32);
+
+impl std::hash::Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.0);
     }
 }
 
@@ -186,23 +197,22 @@ fn merge(objects: &[ObjectIndex], shard: usize, unit_count: u32) -> Shard {
         None => 0..0,
     };
     let total: usize = objects.iter().map(|index| of_shard(index).len()).sum();
-    let mut numbers: HashMap<u128, u32, HashBuilder> = HashMap::default();
+    let mut numbers: HashMap<Key, u32, HashBuilder> = HashMap::default();
     numbers.reserve(total / 2);
     let mut names: Vec<Unique> = Vec::new();
     let mut uses: Vec<(u32, u32)> = Vec::with_capacity(total);
     for (position, index) in objects.iter().enumerate() {
-        for name in &index.uses[of_shard(index)] {
-            let number = *numbers.entry(name.hash).or_insert_with(|| {
-                let hash = gdb_hash(index.name(name.text, name.length));
-                let (text, length) = (name.text, name.length);
-                names.push(Unique { object: position as u32, text, length, hash, vector: 0, place: 0 });
+        for n in &index.order[of_shard(index)] {
+            let NameUse { hash, low, gdb, name, unit, attributes } = index.uses[*n as usize];
+            let number = *numbers.entry(Key(hash, low)).or_insert_with(|| {
+                names.push(Unique { object: position as u32, name, hash: gdb, vector: 0, place: 0 });
                 names.len() as u32 - 1
             });
-            let unit = match name.unit & TYPE_UNIT {
-                0 => index.first.0 + name.unit,
-                _ => unit_count + index.first.1 + (name.unit & !TYPE_UNIT),
+            let unit = match unit & TYPE_UNIT {
+                0 => index.first.0 + unit,
+                _ => unit_count + index.first.1 + (unit & !TYPE_UNIT),
             };
-            uses.push((number, unit | u32::from(name.attributes) << 24));
+            uses.push((number, unit | u32::from(attributes) << 24));
         }
     }
     // By name, then unit; that of equal uses one is left.
@@ -227,10 +237,27 @@ fn merge(objects: &[ObjectIndex], shard: usize, unit_count: u32) -> Shard {
 }
 
 /// The hash of the symbol table (GDB manual: "r = r * 67 + tolower (c) - 113").
+///
+/// It is a polynomial: eight bytes are weighed at once and added with one multiplication by the eighth power of 67.
 fn gdb_hash(name: &[u8]) -> u32 {
-    name.iter().fold(0u32, |hash, byte| {
-        hash.wrapping_mul(67).wrapping_add(u32::from(byte.to_ascii_lowercase())).wrapping_sub(113)
-    })
+    const STEP: usize = 8;
+    const POWERS: [u32; STEP + 1] = {
+        let mut powers = [1u32; STEP + 1];
+        let mut n = 1;
+        while n <= STEP {
+            powers[n] = powers[n - 1].wrapping_mul(67);
+            n += 1;
+        }
+        powers
+    };
+    let term = |byte: u8| u32::from(byte.to_ascii_lowercase()).wrapping_sub(113);
+    let (whole, rest) = name.as_chunks::<STEP>();
+    let hash = whole.iter().fold(0u32, |hash, bytes| {
+        let weighed = (0..STEP)
+            .fold(0u32, |sum, n| sum.wrapping_add(term(bytes[n]).wrapping_mul(POWERS[STEP - 1 - n])));
+        hash.wrapping_mul(POWERS[STEP]).wrapping_add(weighed)
+    });
+    rest.iter().fold(hash, |hash, byte| hash.wrapping_mul(POWERS[1]).wrapping_add(term(*byte)))
 }
 
 impl Table {
@@ -255,7 +282,7 @@ impl Table {
         let mut place = self.vectors.len() as u64 * 4;
         for name in &mut self.names {
             name.place = place as u32;
-            place += u64::from(name.length) + 1;
+            place += name.name.len() as u64 + 1;
         }
         self.size = end + place;
         if self.size > u64::from(u32::MAX) {
@@ -335,7 +362,7 @@ impl Table {
         add(PartKind::Ranges, &mut objects.iter().map(|index| index.ranges.len() as u64 * RANGE));
         add(PartKind::Slots, &mut self.slots.iter().map(|_| SLOT));
         add(PartKind::Vectors, &mut self.vectors.iter().map(|_| 4));
-        add(PartKind::Names, &mut self.names.iter().map(|name| u64::from(name.length) + 1));
+        add(PartKind::Names, &mut self.names.iter().map(|name| name.name.len() as u64 + 1));
         debug_assert_eq!(offset, self.size);
         self.parts = parts;
     }
@@ -346,9 +373,16 @@ mod tests {
     use super::*;
 
     fn object(first: u32, names: &[(&str, u8, u32)]) -> ObjectIndex {
-        let mut index = ObjectIndex { first: (first, 0), text_max: 1 << 20, ..ObjectIndex::default() };
+        let mut index = ObjectIndex { first: (first, 0), ..ObjectIndex::new(0) };
+        index.prefixes = b"na".to_vec();
         for (name, attributes, unit) in names {
-            index.add_name([b"", name.as_bytes()], *attributes, *unit, false);
+            let name = name.to_string().leak().as_bytes();
+            // However a name is cut into parts, it is the same.
+            let name = match name.strip_prefix(b"na") {
+                Some(rest) if first > 0 => Name::new(0..2, rest),
+                _ => Name::new(0..0, name),
+            };
+            assert!(index.add_name(name, *attributes, *unit, false));
         }
         sort(&mut index);
         index
@@ -359,6 +393,10 @@ mod tests {
         let mut table = Table::default();
         table.fill(shards, objects, counts).unwrap();
         table
+    }
+
+    fn text(unique: &Unique, objects: &[ObjectIndex]) -> Vec<u8> {
+        unique.name.parts(&objects[unique.object as usize]).concat()
     }
 
     /// Looks a name up as gdb does.
@@ -372,7 +410,7 @@ mod tests {
                 return None;
             }
             let unique = table.names.iter().find(|unique| unique.place == place).unwrap();
-            if objects[unique.object as usize].name(unique.text, unique.length) == name.as_bytes() {
+            if text(unique, objects) == name.as_bytes() {
                 let start = vector as usize / 4;
                 return Some(table.vectors[start + 1..][..table.vectors[start] as usize].to_vec());
             }
@@ -383,16 +421,16 @@ mod tests {
     #[test]
     fn equal_names_share_an_entry() {
         let objects = [
-            object(0, &[("main", 0x30, 0), ("x", 0xa0, 0), ("main", 0x30, 0)]),
-            object(1, &[("x", 0xa0, 1), ("y", 0x20, 0), ("z", 0x20, 0)]),
+            object(0, &[("name", 0x30, 0), ("x", 0xa0, 0), ("name", 0x30, 0)]),
+            object(1, &[("x", 0xa0, 1), ("name", 0x30, 1), ("y", 0x20, 0), ("z", 0x20, 0)]),
         ];
         let table = table(&objects, (3, 0));
-        assert_eq!(look_up(&table, &objects, "main"), Some(vec![0x3000_0000]));
+        assert_eq!(look_up(&table, &objects, "name"), Some(vec![0x3000_0000, 0x3000_0002]));
         assert_eq!(look_up(&table, &objects, "x"), Some(vec![0xa000_0000, 0xa000_0002]));
         assert_eq!(look_up(&table, &objects, "y"), Some(vec![0x2000_0001]));
         assert_eq!(look_up(&table, &objects, "nobody"), None);
         let vector = |name: &str| {
-            let is_it = |u: &&Unique| objects[u.object as usize].name(u.text, u.length) == name.as_bytes();
+            let is_it = |unique: &&Unique| text(unique, &objects) == name.as_bytes();
             table.names.iter().find(is_it).unwrap().vector
         };
         assert_eq!(vector("y"), vector("z"), "equal vectors are written once");
@@ -415,12 +453,18 @@ mod tests {
     }
 
     #[test]
-    fn gdb_folds_case_when_it_hashes() {
+    fn gdb_hashes_byte_by_byte_and_folds_case() {
+        let plain = |name: &[u8]| {
+            name.iter().fold(0u32, |hash, byte| {
+                let folded = u32::from(byte.to_ascii_lowercase());
+                hash.wrapping_mul(67).wrapping_add(folded).wrapping_sub(113)
+            })
+        };
+        let text = b"std::vector<Int, Alloc>::~Vector [\xff\x80]";
+        for end in 0..=text.len() {
+            assert_eq!(gdb_hash(&text[..end]), plain(&text[..end]));
+        }
         assert_eq!(gdb_hash(b"Main"), gdb_hash(b"main"));
         assert_ne!(gdb_hash(b"main"), gdb_hash(b"niam"));
-        assert_eq!(
-            gdb_hash(b"ab"),
-            (97u32.wrapping_sub(113)).wrapping_mul(67).wrapping_add(98).wrapping_sub(113)
-        );
     }
 }

@@ -9,8 +9,11 @@ use super::debug::{Debug, Reader};
 use super::entries::Abbreviations;
 use super::names::{self, UnitNames};
 use super::pubnames::{self, Listed};
-use super::{CodeRange, ObjectIndex, Unit};
+use super::{CodeRange, Name, ObjectIndex, Unit};
 use gimli::{AttributeValue, Encoding, UnitHeader, UnitType};
+
+/// Why names are left out.
+pub(super) const TOO_MANY: &str = "the names are too long for the size of the debug information";
 
 /// What the root entry of a unit says.
 #[derive(Debug, Clone, Copy, Default)]
@@ -122,15 +125,16 @@ impl Reading<'_> {
             result = add_ranges(self.debug, header.encoding(), &root, number, self.index).map_err(text);
             let sets = self.listed.of_unit(offset as u64);
             if !sets.is_empty() {
-                for entry in sets.iter().flat_map(|set| set.names()) {
-                    self.index.add_name([b"", entry.name], entry.attributes, number, false);
-                }
-                return result;
+                let mut names = sets.iter().flat_map(|set| set.names());
+                let is_whole = names.all(|entry| {
+                    self.index.add_name(Name::new(0..0, entry.name), entry.attributes, number, false)
+                });
+                return result.and(is_whole.then_some(()).ok_or_else(|| TOO_MANY.to_string()));
             }
         }
         let unit = UnitNames { number, is_type_unit, section, root };
         let names = names::read(self.debug, header, unit, table, self.index);
-        result.and(names.ok_or_else(|| "an entry is damaged".to_string()))
+        result.and(names.map_err(str::to_string))
     }
 }
 
