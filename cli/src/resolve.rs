@@ -135,6 +135,10 @@ fn contradictions(config: &Config) -> Vec<Problem> {
     };
     check(!config.is_shared() && !config.filters.is_empty(), "-F (--filter) needs -shared");
     check(!config.is_shared() && !config.auxiliaries.is_empty(), "-f (--auxiliary) needs -shared");
+    check(
+        config.kind == OutputKind::Relocatable && config.gdb_index,
+        "-r and --gdb-index contradict each other",
+    );
     if let (Some(common), Some(max)) = (config.z.common_page_size, config.z.max_page_size) {
         check(common > max, "-z common-page-size: larger than -z max-page-size");
     }
@@ -166,6 +170,7 @@ mod tests {
         assert_eq!(config("-r").kind, OutputKind::Relocatable);
         assert_eq!(config("-Ur -no-pie").kind, OutputKind::Relocatable);
         assert_eq!(messages("-r -shared a.o"), ["-r and -shared contradict each other"]);
+        assert_eq!(messages("-r --gdb-index a.o"), ["-r and --gdb-index contradict each other"]);
         assert_eq!(messages("-pie -r a.o"), ["-r and -pie contradict each other"]);
     }
 

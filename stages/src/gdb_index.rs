@@ -71,6 +71,8 @@ pub struct ObjectIndex {
     prefixes: Vec<u8>,
     /// Bytes of names that are left; see [`text_max`].
     text_left: usize,
+    /// It has a unit whose names are in another file only.
+    has_unlisted_skeleton: bool,
 }
 
 /// A unit of debug information.
@@ -202,6 +204,11 @@ pub fn build(cx: &Cx, inputs: &Inputs, selection: &Selection, live: &LiveSet) ->
         cx.problems.push(problem);
         return None;
     }
+    if let Some(first) = read.iter().position(|(index, _)| index.has_unlisted_skeleton) {
+        let origin = inputs.object(selection.objects[first]).origin;
+        let message = format!("{origin}: --gdb-index: gdb will not find names that are in .dwo files only");
+        cx.problems.push(Problem::warning(message).note("compile with -ggnu-pubnames"));
+    }
     let mut next = (0u32, 0u32);
     for (index, _) in &mut read {
         index.first = next;
@@ -235,7 +242,8 @@ fn mixed_type_units(inputs: &Inputs, selection: &Selection, read: &[(ObjectIndex
     )
 }
 
-/// Whether a section is read for the index and then left out of the output.
-pub fn is_consumed(name: &[u8]) -> bool {
-    matches!(name, b".debug_gnu_pubnames" | b".debug_gnu_pubtypes")
+/// Whether a section is left out of an output with an index: because it has been read for it, or because gdb would
+/// read it in its place and see only the names of one unit (`.debug_names`; they are not merged).
+pub fn replaces(name: &[u8]) -> bool {
+    matches!(name, b".debug_gnu_pubnames" | b".debug_gnu_pubtypes" | b".debug_names")
 }

@@ -86,7 +86,11 @@ pub fn read(cx: &Cx, inputs: &Inputs, selection: &Selection) -> Unwind {
             if section.kind != SectionKind::EhFrame || selection.discarded[object.section_id(index).index()] {
                 continue;
             }
+            let before = (unwind.cies.len(), unwind.fdes.len());
             if let Err(what) = read_section(object, index as u32, &mut unwind) {
+                // Later stages run before the error ends the link; records without relocations are not for them.
+                unwind.cies.truncate(before.0);
+                unwind.fdes.truncate(before.1);
                 let message = format!("{}:(.eh_frame): {what}", object.origin);
                 cx.problems.push(Problem::error(message).at(object.id.0, index as u64));
             }

@@ -20,6 +20,8 @@ pub(super) const TOO_MANY: &str = "the names are too long for the size of the de
 pub(super) struct Root {
     /// DW_AT_language; 0 if there is none.
     pub language: u16,
+    /// The unit's entries are in another file (split DWARF).
+    is_skeleton: bool,
     low_pc: Option<Address>,
     high_pc: Option<High>,
     ranges: Option<Ranges>,
@@ -132,6 +134,7 @@ impl Reading<'_> {
                 return result.and(is_whole.then_some(()).ok_or_else(|| TOO_MANY.to_string()));
             }
         }
+        self.index.has_unlisted_skeleton |= root.is_skeleton;
         let unit = UnitNames { number, is_type_unit, section, root };
         let names = names::read(self.debug, header, unit, table, self.index);
         result.and(names.map_err(str::to_string))
@@ -156,6 +159,7 @@ fn read_root(header: &UnitHeader<Reader>, abbreviations: &gimli::Abbreviations) 
         };
         match (attribute.name(), attribute.value()) {
             (gimli::DW_AT_language, AttributeValue::Language(language)) => root.language = language.0,
+            (gimli::DW_AT_dwo_name | gimli::DW_AT_GNU_dwo_name, _) => root.is_skeleton = true,
             (gimli::DW_AT_low_pc, value) => root.low_pc = address(value),
             (gimli::DW_AT_high_pc, value) => {
                 let length = |value: AttributeValue<Reader>| value.udata_value().map(High::Length);
