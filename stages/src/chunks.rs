@@ -35,6 +35,7 @@ use crate::model::{Inputs, SectionId};
 use crate::outputs::{Content, OutputNames, OutputSection, Outputs};
 use crate::scan::Scan;
 use crate::select::{Provided, Selection};
+use crate::separate;
 use crate::tables::{CommonPlace, Tables};
 use crate::unwind::Unwind;
 use object::elf::{
@@ -102,6 +103,8 @@ pub enum Chunk {
     SymtabShndx,
     /// `.gdb_index`.
     GdbIndex,
+    /// `.gnu_debuglink`.
+    DebugLink,
     /// `.strtab`.
     Strtab,
     /// `.shstrtab`.
@@ -219,6 +222,10 @@ pub fn add(s: &Sizing, names: OutputNames, outputs: &mut Outputs) -> Sizes {
     }
     if let Some(index) = s.gdb_index {
         list.push(synthesized(b".gdb_index", SHT_PROGBITS, 0, Chunk::GdbIndex, index.table.size, 2));
+    }
+    if let Some(path) = &config.separate_debug_file {
+        let size = separate::link_contents(&config.output, path).len() as u64;
+        list.push(synthesized(b".gnu_debuglink", SHT_PROGBITS, 0, Chunk::DebugLink, size, 2));
     }
     // What nothing went to is left out, with positions kept for those who hold them.
     let symtab = symtab::plan(s);
@@ -452,6 +459,11 @@ pub fn write_part(image: &Image, chunk: Chunk, part: usize, address: u64, out: &
         Chunk::GdbIndex => {
             if let Some(index) = image.gdb_index {
                 gdb_index::write(image, index, part, out);
+            }
+        }
+        Chunk::DebugLink => {
+            if let Some(path) = &image.cx.config.separate_debug_file {
+                out.copy_from_slice(&separate::link_contents(&image.cx.config.output, path));
             }
         }
         Chunk::Symtab => symtab::write_symtab(image, part, out),

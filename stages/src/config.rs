@@ -129,6 +129,8 @@ pub struct Config {
     pub emit_relocs: bool,
     /// `--compress-debug-sections`.
     pub compress_debug: DebugCompression,
+    /// `--separate-debug-file`: debug information goes to a file of its own, this or one named after the output.
+    pub separate_debug_file: Option<Option<PathBuf>>,
     /// `--gdb-index`.
     pub gdb_index: bool,
 
@@ -511,6 +513,7 @@ impl Default for Config {
             eh_frame_hdr: false,
             emit_relocs: false,
             compress_debug: DebugCompression::None,
+            separate_debug_file: None,
             gdb_index: false,
             z: ZFlags::default(),
             relr: false,

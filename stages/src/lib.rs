@@ -31,6 +31,7 @@ pub mod image;
 pub mod emit;
 pub mod relocatable;
 pub mod compress;
+pub mod separate;
 pub mod build_id;
 pub mod commit;
 pub mod depfile;
