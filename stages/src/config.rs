@@ -138,6 +138,10 @@ pub struct Config {
     pub emit_relocs: bool,
     /// `--compress-debug-sections`.
     pub compress_debug: DebugCompression,
+    /// `--separate-debug-file`: debug information goes to a file of its own, this or one named after the output.
+    pub separate_debug_file: Option<Option<PathBuf>>,
+    /// `--gdb-index`.
+    pub gdb_index: bool,
 
     /// `-z` keywords and their long forms.
     pub z: ZFlags,
@@ -546,6 +550,8 @@ impl Default for Config {
             eh_frame_hdr: false,
             emit_relocs: false,
             compress_debug: DebugCompression::None,
+            separate_debug_file: None,
+            gdb_index: false,
             z: ZFlags::default(),
             relr: false,
             relax: true,
