@@ -329,8 +329,8 @@ mod tests {
         assert_eq!(messages(&["--threads=0"]), ["--threads=0: expected a number above 0"]);
         assert_eq!(messages(&["--icf=some"]), ["--icf=some: expected none, safe or all"]);
         assert_eq!(
-            messages(&["--section-order=x", "-q"]),
-            ["--section-order=x: not supported yet", "-q: not supported yet"]
+            messages(&["--section-order=x", "--repro"]),
+            ["--section-order=x: not supported yet", "--repro: not supported yet"]
         );
     }
 

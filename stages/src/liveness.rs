@@ -20,6 +20,7 @@
 
 use crate::config::OutputKind;
 use crate::context::Cx;
+use crate::gdb_index;
 use crate::intern::Symbols;
 use crate::model::{FileId, Inputs, Object, Section, SectionId, SectionKind, SymbolId};
 use crate::parse::is_c_identifier;
@@ -144,7 +145,9 @@ struct Marking<'a> {
 
 impl Marking<'_> {
     fn is_candidate(&self, object: &Object, index: usize, section: &Section) -> bool {
-        section.kind != SectionKind::Ignored && !self.selection.discarded[object.section_id(index).index()]
+        section.kind != SectionKind::Ignored
+            && !self.selection.discarded[object.section_id(index).index()]
+            && !(self.cx.config.gdb_index && gdb_index::replaces(object.section_name(index)))
     }
 
     fn keep_all(&self) {

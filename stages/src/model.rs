@@ -166,6 +166,17 @@ impl Group {
     }
 }
 
+/// What an object stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Itself: compiled code and data.
+    Itself,
+    /// A file of any kind, embedded as data (`-b binary`).
+    Data,
+    /// The symbols of another program (`-R`).
+    Symbols,
+}
+
 /// A relocatable object.
 #[derive(Debug)]
 pub struct Object {
@@ -173,6 +184,8 @@ pub struct Object {
     pub id: FileId,
     /// For messages.
     pub origin: Origin,
+    /// What it stands for.
+    pub role: Role,
     /// An archive member or `--start-lib` object: only linked if something needs it.
     pub is_lazy: bool,
     /// A member of an archive that `--exclude-libs` names.

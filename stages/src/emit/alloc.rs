@@ -129,12 +129,13 @@ impl Site<'_> {
         let mut addend = relocation.r_addend.get(LE);
         let mut address = None;
         if self.targets[symbol].is_pieces() {
-            // The addend chooses the piece.
+            // The addend chooses the piece, as it stands: the 4 bytes between a PC-relative field and the end of
+            // its instruction do not count. Assemblers know: where those make a difference they name a symbol,
+            // and LLVM names the section for the address right behind a 4-byte string, which stays right.
             let (is_loaded, member) = self.targets[symbol].pieces();
-            let bias = row.calculation.piece_bias();
-            let piece = image.piece_address(is_loaded, member, (addend - bias) as u64);
-            address = Some(piece);
-            addend = bias;
+            let inside = addend.max(0);
+            address = Some(image.piece_address(is_loaded, member, inside as u64));
+            addend -= inside;
         }
         let resolver = Answers { image, reference, address, facts };
         let place = self.address + offset as u64;

@@ -214,9 +214,10 @@ impl<'a> Digest<'a> {
             Meaning::Fixed(section, value) => (5, u64::from(section.0), value, addend),
             Meaning::Pooled(pool, value) => (6, u64::from(pool), value, addend),
             Meaning::Pieces(member) => {
-                let bias = calculation.piece_bias();
-                let value = self.loaded.offset(member, (addend - bias) as u64);
-                (6, self.loaded.pool_of(member) as u64, value, bias)
+                // As `emit` reads it: what is not negative of the addend chooses the piece.
+                let inside = addend.max(0);
+                let value = self.loaded.offset(member, inside as u64);
+                (6, self.loaded.pool_of(member) as u64, value, addend - inside)
             }
         };
         // Where symbol and addend are only ever added up, it does not matter how the sum is made.

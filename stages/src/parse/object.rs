@@ -38,6 +38,7 @@ pub(super) fn parse(config: &Config, input: &MappedInput, names: &mut NameSink) 
     let mut object = Object {
         id: input.id,
         origin: input.origin,
+        role: input.role,
         is_lazy: input.is_lazy,
         exclude: is_excluded(config, input),
         sections: Vec::with_capacity(headers.len()),

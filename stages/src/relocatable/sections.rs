@@ -407,13 +407,11 @@ mod tests {
             size: contents.len() as u64,
             flags: flags | SHF_MERGE,
             rela: 0,
-            link: 0,
             entsize: 0,
             sh_type: SHT_PROGBITS,
             output: 0,
             kind: SectionKind::Merge,
             align_log2,
-            name: 0,
             order: 0,
         }
     }

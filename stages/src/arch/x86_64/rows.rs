@@ -77,17 +77,6 @@ pub enum Calculation {
     DynamicOnly,
 }
 
-impl Calculation {
-    /// What of an addend is not an offset into the piece of a merged section that it chooses: the distance from the
-    /// field to the end of the instruction. It cannot be told from the offset; compilers use -4 throughout.
-    pub fn piece_bias(self) -> i64 {
-        match self {
-            Calculation::PcRelative | Calculation::Plt => -4,
-            _ => 0,
-        }
-    }
-}
-
 /// One relocation type.
 #[derive(Debug, Clone, Copy)]
 pub struct Row {
