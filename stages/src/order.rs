@@ -76,9 +76,11 @@ pub fn order(
         return None;
     }
     let places = sources.places();
+    // Sections that are not moved have their usual places.
     let mut ranks = vec![0; inputs.section_bound];
-    for place in &places {
-        ranks[place.id().index()] = place.section().order;
+    for object in selection.objects.iter().map(|id| inputs.object(*id)) {
+        let of_object = &mut ranks[object.section_base as usize..][..object.sections.len()];
+        of_object.iter_mut().zip(&object.sections).for_each(|(rank, section)| *rank = section.order);
     }
     sort::by_section(ordering.sort_section, &places, &mut ranks);
     for shuffle in &ordering.shuffles {
