@@ -8,7 +8,7 @@ use crate::messages::Rules;
 use crate::options::path;
 use crate::profile;
 use crate::typed::Typed;
-use stages::config::{BuildId, Config, Format, OutputKind, Strip, UnresolvedPolicy};
+use stages::config::{BuildId, Config, Format, Icf, OutputKind, Strip, UnresolvedPolicy};
 use stages::report::Problem;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -169,6 +169,13 @@ fn contradictions(config: &Config) -> Vec<Problem> {
     let is_same =
         config.separate_debug_file.as_ref().is_some_and(|path| path.as_ref() == Some(&config.output));
     check(is_same, "--separate-debug-file: is the output itself");
+    let ordering = &config.ordering;
+    check(
+        ordering.symbol_ordering_file.is_some() && ordering.call_graph_ordering_file.is_some(),
+        "--symbol-ordering-file and --call-graph-ordering-file may not be used together",
+    );
+    let is_relocatable = config.kind == OutputKind::Relocatable;
+    check(is_relocatable && config.folding.icf != Icf::None, "-r and --icf may not be used together");
     if let (Some(common), Some(max)) = (config.z.common_page_size, config.z.max_page_size) {
         check(common > max, "-z common-page-size: larger than -z max-page-size");
     }

@@ -64,6 +64,8 @@ pub struct Image<'a> {
     pub compressed: &'a [crate::compress::CompressedSection],
     /// For each live object, the value of each symbol; see [`crate::emit::Target`].
     pub targets: &'a [Vec<crate::emit::Target>],
+    /// If anything was folded, the same as debug information sees it.
+    pub debug_targets: &'a [Vec<crate::emit::Target>],
 }
 
 impl<'a> Image<'a> {

@@ -21,6 +21,8 @@ pub mod unwind;
 pub mod liveness;
 pub mod gdb_index;
 pub mod merge;
+pub mod fold;
+pub mod order;
 pub mod scan;
 pub mod tables;
 pub mod dynamic;

@@ -8,7 +8,7 @@
 //!                  /--------+---------\
 //!             liveness            merge(debug)       lanes that do not need each other
 //!                  \--------+---------/
-//!         merge(loaded) . scan . gdb-index . size
+//!     merge(loaded) . fold . scan . gdb-index . size   (fold: only with --icf)
 //!                           |  every size is known
 //!                         layout                     the one serial step: short
 //!                           |  every address is known
@@ -24,10 +24,11 @@ use crate::build_id::{self, ChunkDigest, chunk_digest};
 use crate::chunks::{self, Sizes, Sizing};
 use crate::commit::Output;
 use crate::compress;
-use crate::config::{BuildId, Config, DebugCompression, InputName, OutputKind};
+use crate::config::{BuildId, Config, DebugCompression, Icf, InputName, OutputKind};
 use crate::context::Cx;
 use crate::dynamic;
 use crate::emit::{self, Task};
+use crate::fold;
 use crate::gdb_index;
 use crate::image::Image;
 use crate::intern::{NameBatch, NameSink, SHARDS, Shard, Symbols};
@@ -36,6 +37,7 @@ use crate::liveness::{self, LiveSet};
 use crate::merge::{self, Merged};
 use crate::model::{File, Inputs};
 use crate::open::{Opened, Opener};
+use crate::order;
 use crate::outputs::{self, Outputs};
 use crate::parse::{MappedInput, parse};
 use crate::relocatable;
@@ -114,7 +116,7 @@ fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Open
     let seed = seed();
     let names = outputs::number_names(inputs, &selection);
     let is_kept = |id: crate::model::SectionId| !selection.discarded[id.index()];
-    let ((unwind, live), debug) = cx.pool.join(
+    let ((unwind, mut live), debug) = cx.pool.join(
         || {
             let unwind = unwind::read(cx, inputs, &selection);
             let live = liveness::mark(cx, inputs, &symbols, &provided, &selection, &unwind);
@@ -125,14 +127,27 @@ fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Open
             merge::merge(cx, inputs, "merge/debug", &candidates, seed)
         },
     );
+    let merge_loaded = |live: &LiveSet| {
+        let is_live = |id| live.contains(id);
+        let candidates = outputs::merge_candidates(cx, inputs, &selection, &names, true, is_live);
+        merge::merge(cx, inputs, "merge/loaded", &candidates, seed)
+    };
+    // Folding compares what code points to, so it wants to know which strings are equal; else nobody waits for them.
+    let early = (cx.config.folding.icf != Icf::None).then(|| merge_loaded(&live));
+    if let Some(loaded) = &early {
+        let sources = fold::Sources {
+            inputs,
+            symbols: &symbols,
+            provided: &provided,
+            selection: &selection,
+            unwind: &unwind,
+        };
+        fold::fold(cx, &sources, &names, loaded, &mut live, seed);
+    }
     let ((loaded, scan), gdb_index) = cx.pool.join(
         || {
             cx.pool.join(
-                || {
-                    let is_live = |id| live.contains(id);
-                    let candidates = outputs::merge_candidates(cx, inputs, &selection, &names, true, is_live);
-                    merge::merge(cx, inputs, "merge/loaded", &candidates, seed)
-                },
+                || early.unwrap_or_else(|| merge_loaded(&live)),
                 || scan::scan(cx, inputs, &symbols, &provided, &selection, &live, &unwind),
             )
         },
@@ -143,7 +158,9 @@ fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Open
 
     let tables = tables::assign(cx, inputs, &symbols, &selection, &scan);
     let dynamic = dynamic::collect(cx, inputs, &symbols, &selection, &scan, &tables);
-    let mut outputs = outputs::gather(cx, inputs, &selection, &names, &live, &loaded, &debug);
+    let order = order::order(cx, inputs, &symbols, &selection, &live);
+    let mut outputs =
+        outputs::gather(cx, inputs, &selection, &names, &live, order.as_ref(), [&loaded, &debug]);
     let sizing = Sizing {
         cx,
         inputs,
@@ -208,9 +225,13 @@ fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Open
         gdb_index: gdb_index.as_ref(),
         compressed: &[],
         targets: &[],
+        debug_targets: &[],
     };
     let targets = cx.pool.map("layout/targets", selection.objects.len(), 8, |n| emit::targets(&image, n));
-    let image = Image { targets: &targets, ..image };
+    let with_debug = if live.has_folded() { targets.len() } else { 0 };
+    let debug_targets =
+        cx.pool.map("layout/targets", with_debug, 8, |n| emit::for_debug(&image, n, &targets[n]));
+    let image = Image { targets: &targets, debug_targets: &debug_targets, ..image };
     crate::symbol_counts::write(cx, inputs, &selection)?;
     if cx.config.compress_debug == DebugCompression::None {
         write_output(&image, &shape)?;
