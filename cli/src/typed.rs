@@ -35,6 +35,8 @@ pub struct Typed {
     pub relocatable: bool,
     /// `--demangle` or `--no-demangle`, once said.
     pub demangle: Option<bool>,
+    /// `--no-fork`.
+    pub no_fork: bool,
     /// What to print instead of, or before, linking.
     pub questions: Questions,
     /// How messages look and which are shown.

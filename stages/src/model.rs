@@ -97,8 +97,6 @@ pub struct Section {
     pub flags: u32,
     /// Index of the SHT_RELA section that applies to this one, or 0.
     pub rela: u32,
-    /// SHF_LINK_ORDER: index of the section this one follows, or 0.
-    pub link: u32,
     /// `sh_entsize` of SHF_MERGE sections.
     pub entsize: u32,
     /// `sh_type`.
@@ -109,8 +107,6 @@ pub struct Section {
     pub kind: SectionKind,
     /// log2 of `sh_addralign`.
     pub align_log2: u8,
-    /// Offset of the name in [`Object::shstrtab`].
-    pub name: u32,
     /// Place among the sections of one output section: lower first, equal ones in command-line order.
     pub order: u32,
 }
@@ -135,8 +131,39 @@ impl Section {
 pub struct Group {
     /// The signature's name.
     pub signature: SymbolId,
+    /// The global symbol whose name that is, or 0 if the name is that of a local symbol or a section.
+    pub symbol: u32,
     /// Indices of the member sections.
-    pub members: Vec<u32>,
+    members: Members,
+}
+
+#[derive(Debug, Clone)]
+enum Members {
+    /// As the file lists them.
+    Listed(&'static [U32]),
+    /// A linkonce section.
+    Alone(u32),
+}
+
+type U32 = object::U32<object::LittleEndian>;
+
+impl Group {
+    /// A group of sections, whose indices have been checked.
+    pub fn listed(symbol: u32, members: &'static [U32]) -> Group {
+        Group { signature: SymbolId::NONE, symbol, members: Members::Listed(members) }
+    }
+    /// A group of one.
+    pub fn alone(section: u32) -> Group {
+        Group { signature: SymbolId::NONE, symbol: 0, members: Members::Alone(section) }
+    }
+    /// Indices of the member sections.
+    pub fn members(&self) -> impl Iterator<Item = u32> + '_ {
+        let (listed, alone) = match &self.members {
+            Members::Listed(list) => (*list, None),
+            Members::Alone(section) => (&[][..], Some(*section)),
+        };
+        listed.iter().map(|index| index.get(object::LittleEndian)).chain(alone)
+    }
 }
 
 /// What an object stands for.
@@ -249,7 +276,7 @@ impl Object {
     }
     /// The name of a section.
     pub fn section_name(&self, section: usize) -> &'static [u8] {
-        crate::elf::c_string(self.shstrtab, self.sections[section].name as usize)
+        crate::elf::c_string(self.shstrtab, self.headers[section].sh_name.get(object::LittleEndian) as usize)
     }
     /// The relocations that apply to a section.
     pub fn relocations(&self, section: &Section) -> &'static [Rela] {

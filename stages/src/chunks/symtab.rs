@@ -5,8 +5,8 @@
 //! for itself; then global ones, object by object; then what the output imports. Symbols of sections that are not
 //! in the output are left out, as are temporary ones (`.L…`) that the options name.
 //!
-//! Sizes are counted an object at a time, prefix sums give each object its places, and each object's part is
-//! written by itself from the same walk that counted.
+//! Sizes are counted an object at a time, and what is kept is noted; prefix sums give each object its places, and
+//! each object's part is written by itself from the notes.
 
 mod numbers;
 
@@ -66,9 +66,22 @@ pub(super) fn put_symbol(out: &mut [u8], entry: &Entry) {
     out[16..24].copy_from_slice(&entry.size.to_le_bytes());
 }
 
+/// A symbol of an object that goes into the table.
+#[derive(Debug, Clone, Copy)]
+struct Kept {
+    /// Index in the object's symbol table.
+    index: u32,
+    /// Bytes of its name.
+    name_length: u32,
+    /// A local symbol in the output.
+    is_local: bool,
+}
+
 /// What one object contributes, and where it goes.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Default)]
 struct Share {
+    /// Its symbols, those that were local in the object first.
+    kept: Vec<Kept>,
     locals: u32,
     globals: u32,
     /// Bytes of names, those of local symbols first.
@@ -89,8 +102,6 @@ pub struct SymbolTablePlan {
     provided_globals: Vec<SymbolId>,
     /// `--retain-symbols-file`: the names to keep.
     retained: Option<HashSet<Vec<u8>>>,
-    /// Symbols that relocations which stay name.
-    needed: Option<Needed>,
     /// Symbols defined elsewhere.
     imports: Vec<SymbolId>,
     /// Undefined symbols that only relocations which stay mention.
@@ -159,7 +170,6 @@ impl SymbolTablePlan {
 }
 
 /// What of an object's symbols is kept.
-#[derive(Clone, Copy)]
 struct Filter<'a> {
     selection: &'a Selection,
     live: &'a LiveSet,
@@ -244,8 +254,12 @@ impl<'a> Filter<'a> {
             && (self.selection.versions[id.index()] == VERSION_LOCAL || self.is_shared && is_hidden())
     }
 
-    /// All symbols of an object that are kept: (index, is local in the output, bytes of its name).
-    fn walk(&self, object: &Object, mut visit: impl FnMut(usize, bool, &'static [u8])) {
+    /// All symbols of an object that are kept.
+    fn kept(&self, object: &Object) -> Vec<Kept> {
+        let mut kept = Vec::new();
+        let mut visit = |index: usize, is_local, name: &[u8]| {
+            kept.push(Kept { index: index as u32, name_length: name.len() as u32, is_local });
+        };
         let first = object.first_global as usize;
         let needed = self.needed_locals(object);
         for index in 1..first.min(object.symbols.len()) {
@@ -264,13 +278,14 @@ impl<'a> Filter<'a> {
                 }
             }
         }
+        kept
     }
 }
 
 /// Counts and places. `needed` are the symbols that relocations in the output name, `sections` the positions of the
 /// output sections they name; with them come the numbers of all symbols.
 pub(super) fn plan(s: &Sizing, needed: Option<Needed>, sections: Vec<u32>) -> (SymbolTablePlan, Numbers) {
-    let mut plan = SymbolTablePlan { sections, needed, ..SymbolTablePlan::default() };
+    let mut plan = SymbolTablePlan { sections, ..SymbolTablePlan::default() };
     if s.cx.config.strip == crate::config::Strip::All {
         return (plan, Numbers::default());
     }
@@ -278,21 +293,22 @@ pub(super) fn plan(s: &Sizing, needed: Option<Needed>, sections: Vec<u32>) -> (S
     let is_shared = config.is_shared();
     plan.retained = config.retain_symbols_file.as_deref().map(|path| read_names(s.cx, path));
     let retained = plan.retained.as_ref();
-    let needed = plan.needed.as_ref();
+    let needed = needed.as_ref();
     let filter =
         Filter { selection: s.selection, live: s.live, discard: config.discard, is_shared, retained, needed };
     let has_gnu_symbols = AtomicBool::new(false);
     plan.shares = s.cx.pool.map("size/symtab", s.selection.objects.len(), 8, |position| {
         let mut share = Share::default();
         let object = s.inputs.object(s.selection.objects[position]);
-        filter.walk(object, |index, is_local, name| {
-            let symbol = &object.symbols[index];
+        share.kept = filter.kept(object);
+        for kept in &share.kept {
+            let symbol = &object.symbols[kept.index as usize];
             if symbol.st_bind() == STB_GNU_UNIQUE || symbol.st_type() == STT_GNU_IFUNC {
                 has_gnu_symbols.store(true, Ordering::Relaxed);
             }
-            *(if is_local { &mut share.locals } else { &mut share.globals }) += 1;
-            share.names += name.len() as u32 + 1;
-        });
+            *(if kept.is_local { &mut share.locals } else { &mut share.globals }) += 1;
+            share.names += kept.name_length + 1;
+        }
         share
     });
     plan.has_gnu_symbols = has_gnu_symbols.into_inner();
@@ -326,7 +342,7 @@ pub(super) fn plan(s: &Sizing, needed: Option<Needed>, sections: Vec<u32>) -> (S
     next += (plan.provided_globals.len() + plan.imports.len()) as u32;
     let mut numbers = Numbers::default();
     if let Some(needed) = needed {
-        numbers = numbers::number(s, &plan, &filter);
+        numbers = numbers::number(s, &plan);
         let mut strays: Vec<SymbolId> = needed.globals().filter(|id| numbers.global(*id) == 0).collect();
         strays.sort_by_key(|id| s.symbols.name(*id));
         for id in &strays {
@@ -369,21 +385,6 @@ fn plain_name(name: &[u8]) -> &[u8] {
     &name[..memchr::memchr(b'@', name).filter(|at| *at > 0).unwrap_or(name.len())]
 }
 
-fn filter_of<'a>(image: &Image<'a>) -> Filter<'a> {
-    let config = image.cx.config;
-    let retained = image.sizes.symtab.retained.as_ref();
-    let is_shared = config.is_shared();
-    let needed = image.sizes.symtab.needed.as_ref();
-    Filter {
-        selection: image.selection,
-        live: image.live,
-        discard: config.discard,
-        is_shared,
-        retained,
-        needed,
-    }
-}
-
 pub(super) fn write_strtab(image: &Image, part: usize, out: &mut [u8]) {
     let plan = &image.sizes.symtab;
     let mut at = 0usize;
@@ -394,7 +395,11 @@ pub(super) fn write_strtab(image: &Image, part: usize, out: &mut [u8]) {
     match part {
         0 => {}
         n if n <= plan.shares.len() => {
-            filter_of(image).walk(image.object(n - 1), |_, _, name| put(name));
+            let object = image.object(n - 1);
+            for kept in &plan.shares[n - 1].kept {
+                let start = object.symbols[kept.index as usize].st_name.get(LE) as usize;
+                put(object.strtab.get(start..start + kept.name_length as usize).unwrap_or(&[]));
+            }
         }
         _ => plan.others().for_each(|id| put(plain_name(image.symbols.name(id)))),
     }
@@ -451,23 +456,25 @@ fn entries(image: &Image, part: usize, mut put: impl FnMut(Entry)) {
 
 fn write_object(image: &Image, position: usize, wants_locals: bool, mut put: impl FnMut(Entry)) {
     let object = image.object(position);
-    let mut name = image.sizes.symtab.shares[position].first_name;
+    let share = &image.sizes.symtab.shares[position];
+    let mut name = share.first_name;
     let first = object.first_global as usize;
-    filter_of(image).walk(object, |index, is_local, text| {
-        if is_local == wants_locals {
+    for Kept { index, name_length, is_local } in &share.kept {
+        let index = *index as usize;
+        if *is_local == wants_locals {
             let mut entry = if index < first {
                 local_entry(image, position, object, index, name)
             } else {
                 global_entry(image, object.ids[index - first], name)
             };
-            if is_local {
+            if *is_local {
                 entry.bind = STB_LOCAL;
                 entry.visibility = 0;
             }
             put(entry);
         }
-        name += text.len() as u32 + 1;
-    });
+        name += name_length + 1;
+    }
 }
 
 /// The section symbol of an output section. That of a thread-local one has an address, too.

@@ -57,6 +57,7 @@ struct Site<'a> {
 impl Site<'_> {
     fn relocate(&self, relocations: &[Rela], out: &mut [u8]) {
         const AHEAD: usize = 40;
+        self.ask_for_strings(relocations);
         for (n, relocation) in relocations.iter().enumerate() {
             engine::prefetch(relocations, n + AHEAD);
             let r_type = relocation.r_type(LE, false);
@@ -82,10 +83,31 @@ impl Site<'_> {
         }
     }
 
+    /// The tables of merged strings were made long ago and are looked up all over: read once from end to end they
+    /// come in half the time.
+    fn ask_for_strings(&self, relocations: &[Rela]) {
+        const SAMPLE: usize = 64;
+        let mut last = None;
+        for relocation in relocations.iter().take(SAMPLE) {
+            let Some(target) = self.targets.get(relocation.r_sym(LE, false) as usize) else { continue };
+            if !target.is_pieces() || last == Some(*target) {
+                continue;
+            }
+            last = Some(*target);
+            let (is_loaded, member) = target.pieces();
+            let merged = self.image.merged(is_loaded);
+            if merged.piece_count(member) < relocations.len() {
+                merged.prefetch(member);
+            }
+        }
+    }
+
     /// S + A where the symbol is not a plain address.
+    #[inline(always)]
     fn value(&self, target: Target, symbol: usize, addend: u64) -> u64 {
         if target.is_pieces() {
-            return self.image.merged_address(self.object, target.section(), addend);
+            let (is_loaded, member) = target.pieces();
+            return self.image.piece_address(is_loaded, member, addend);
         }
         if target.is_dead() {
             return self.tombstone;

@@ -2,6 +2,7 @@
 
 use crate::arch::target::plan::Facts;
 use crate::image::Image;
+use crate::merge::MemberId;
 use crate::model::{Object, SectionKind, SymbolId};
 use crate::tables::SymbolRef;
 use object::LittleEndian as LE;
@@ -15,6 +16,8 @@ impl Target {
     const SPECIAL: u64 = 1 << 62;
     const PIECES: u64 = 2 << 62;
     const DEAD: u64 = 3 << 62;
+    /// Beside [`Target::PIECES`].
+    const LOADED: u64 = 1 << 61;
 
     /// A symbol in a section that is not in the output.
     pub const GONE: Target = Target(Target::DEAD);
@@ -34,10 +37,10 @@ impl Target {
     pub fn is_dead(self) -> bool {
         self.0 & Target::TAG == Target::DEAD
     }
-    /// Of a merged section: its index.
+    /// Of a merged section: whether it is loaded, and what it became.
     #[inline]
-    pub fn section(self) -> usize {
-        (self.0 & !Target::TAG) as usize
+    pub fn pieces(self) -> (bool, MemberId) {
+        (self.0 & Target::LOADED != 0, MemberId(self.0 as u32))
     }
 
     fn plain(address: u64) -> Target {
@@ -73,7 +76,12 @@ fn local(image: &Image, position: usize, object: &Object, index: usize) -> Targe
     }
     if kind == SectionKind::Merge {
         if entry.st_type() == object::elf::STT_SECTION {
-            return Target(Target::PIECES | section as u64);
+            let is_loaded = object.sections[section].is_alloc();
+            let loaded = if is_loaded { Target::LOADED } else { 0 };
+            return match image.merged(is_loaded).member(id) {
+                Some(MemberId(member)) => Target(Target::PIECES | loaded | u64::from(member)),
+                None => Target::GONE,
+            };
         }
         return Target::plain(image.merged_address(object, section, entry.st_value.get(LE)));
     }

@@ -2,7 +2,7 @@
 //!
 //! Nobody else asks where in the table a symbol stands, so this is only made when they do (`--emit-relocs`).
 
-use super::{Filter, SymbolTablePlan};
+use super::SymbolTablePlan;
 use crate::chunks::Sizing;
 use crate::model::SymbolId;
 
@@ -36,7 +36,7 @@ impl Numbers {
 }
 
 /// Numbers everything as [`super::entries`] writes it.
-pub(super) fn number(s: &Sizing, plan: &SymbolTablePlan, filter: &Filter) -> Numbers {
+pub(super) fn number(s: &Sizing, plan: &SymbolTablePlan) -> Numbers {
     let mut numbers = Numbers { globals: vec![0; s.selection.defs.len()], ..Numbers::default() };
     for (n, position) in plan.sections.iter().enumerate() {
         let position = *position as usize;
@@ -48,14 +48,14 @@ pub(super) fn number(s: &Sizing, plan: &SymbolTablePlan, filter: &Filter) -> Num
         let first = object.first_global as usize;
         let mut locals = vec![0; first];
         let (mut local, mut global) = (share.first_local, share.first_global);
-        filter.walk(object, |index, is_local, _| {
-            let next = if is_local { &mut local } else { &mut global };
-            match index.checked_sub(first) {
+        for kept in &share.kept {
+            let next = if kept.is_local { &mut local } else { &mut global };
+            match (kept.index as usize).checked_sub(first) {
                 Some(n) => numbers.globals[object.ids[n].index()] = *next,
-                None => locals[index] = *next,
+                None => locals[kept.index as usize] = *next,
             }
             *next += 1;
-        });
+        }
         numbers.locals.push(locals);
     }
     for (n, id) in plan.provided_locals.iter().enumerate() {
