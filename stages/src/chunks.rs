@@ -8,6 +8,7 @@
 mod dynamic_section;
 mod dynamic_symbols;
 mod eh_frame;
+mod gdb_index;
 mod got;
 mod hash;
 mod headers;
@@ -28,6 +29,7 @@ use crate::config::{Format, Strip};
 use crate::context::Cx;
 use crate::dynamic::Dynamic;
 use crate::elf::SHF_X86_64_LARGE;
+use crate::gdb_index::GdbIndex;
 use crate::image::Image;
 use crate::intern::Symbols;
 use crate::liveness::LiveSet;
@@ -35,6 +37,7 @@ use crate::model::{Inputs, SectionId};
 use crate::outputs::{Content, OutputNames, OutputSection, Outputs};
 use crate::scan::Scan;
 use crate::select::{Provided, Selection};
+use crate::separate;
 use crate::tables::{CommonPlace, Tables};
 use crate::unwind::Unwind;
 use object::elf::{
@@ -102,6 +105,10 @@ pub enum Chunk {
     Symtab,
     /// `.symtab_shndx`.
     SymtabShndx,
+    /// `.gdb_index`.
+    GdbIndex,
+    /// `.gnu_debuglink`.
+    DebugLink,
     /// `.strtab`.
     Strtab,
     /// `.shstrtab`.
@@ -130,6 +137,8 @@ pub struct Sizing<'a> {
     pub tables: &'a Tables,
     /// The dynamic symbol table.
     pub dynamic: &'a Dynamic,
+    /// The index of debug information, if there is one.
+    pub gdb_index: Option<&'a GdbIndex>,
 }
 
 /// Sizes of everything. **Every size is known** (but that of `.relr.dyn`, which depends on addresses).
@@ -153,6 +162,8 @@ pub struct Sizes {
     pub ibt: bool,
     /// `.relr.dyn`, in words; grows while layout is repeated.
     pub relr: Vec<u64>,
+    /// Offset and size of each part of `.gdb_index`.
+    pub gdb_index: Vec<(u64, u64)>,
     /// Section names, as offsets in `.shstrtab` by position, and its bytes.
     pub shstrtab: (Vec<u32>, Vec<u8>),
 }
@@ -216,6 +227,13 @@ pub fn add(s: &Sizing, names: OutputNames, outputs: &mut Outputs) -> Sizes {
         comment.flags |= SHF_MERGE | SHF_STRINGS;
         comment.sh_type = SHT_PROGBITS;
     }
+    if let Some(index) = s.gdb_index {
+        list.push(synthesized(b".gdb_index", SHT_PROGBITS, 0, Chunk::GdbIndex, index.table.size, 2));
+    }
+    if let Some(path) = &config.separate_debug_file {
+        let size = separate::link_contents(&config.output, path).len() as u64;
+        list.push(synthesized(b".gnu_debuglink", SHT_PROGBITS, 0, Chunk::DebugLink, size, 2));
+    }
     // What nothing went to is left out, with positions kept for those who hold them.
     let eh_frame_output = list.iter().position(|o| o.name == b".eh_frame" && !o.members.is_empty());
     let (mut kept, mut needed, mut section_symbols) = (KeptPlan::default(), None, Vec::new());
@@ -253,6 +271,7 @@ pub fn add(s: &Sizing, names: OutputNames, outputs: &mut Outputs) -> Sizes {
         properties: note,
         ibt,
         relr: Vec::new(),
+        gdb_index: s.gdb_index.map_or(Vec::new(), GdbIndex::parts),
         shstrtab,
     }
 }
@@ -394,6 +413,7 @@ fn section_names(list: &[OutputSection]) -> (Vec<u32>, Vec<u8>) {
 /// Into how many parts a chunk is cut for writing.
 pub fn part_count(sizes: &Sizes, chunk: Chunk) -> usize {
     match chunk {
+        Chunk::GdbIndex => sizes.gdb_index.len(),
         Chunk::EhFrame => sizes.unwind.part_count(),
         Chunk::Symtab => sizes.symtab.symtab_parts(),
         Chunk::Strtab => sizes.symtab.strtab_parts(),
@@ -406,6 +426,7 @@ pub fn part_count(sizes: &Sizes, chunk: Chunk) -> usize {
 /// Offset and size of a part; `size` is that of the chunk.
 pub fn part_range(sizes: &Sizes, chunk: Chunk, part: usize, size: u64) -> (u64, u64) {
     match chunk {
+        Chunk::GdbIndex => sizes.gdb_index[part],
         Chunk::EhFrame => sizes.unwind.part_range(part),
         Chunk::Symtab => sizes.symtab.symtab_part(part),
         Chunk::Strtab => sizes.symtab.strtab_part(part),
@@ -459,6 +480,16 @@ pub fn write_part(image: &Image, chunk: Chunk, part: usize, address: u64, out: &
             out[..image.cx.config.producer.len()].copy_from_slice(image.cx.config.producer.as_bytes())
         }
         Chunk::KeptRelocations(table) => kept::write(image, table, part, out),
+        Chunk::GdbIndex => {
+            if let Some(index) = image.gdb_index {
+                gdb_index::write(image, index, part, out);
+            }
+        }
+        Chunk::DebugLink => {
+            if let Some(path) = &image.cx.config.separate_debug_file {
+                out.copy_from_slice(&separate::link_contents(&image.cx.config.output, path));
+            }
+        }
         Chunk::Symtab => symtab::write_symtab(image, part, out),
         Chunk::SymtabShndx => symtab::write_shndx(image, out),
         Chunk::Strtab => symtab::write_strtab(image, part, out),

@@ -7,6 +7,12 @@
 //!
 //! Field names follow the GNU ld manual where it has a word.
 
+mod fold;
+mod order;
+
+pub use fold::{Folding, Icf};
+pub use order::{CallGraphSort, CommonSort, Ordering, Permutation, SectionSort, Shuffle};
+
 use crate::script::{Expr, SymbolList};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -125,6 +131,10 @@ pub struct Config {
     pub start_stop_gc: bool,
     /// `-z start-stop-visibility=`.
     pub start_stop_visibility: Visibility,
+    /// `--icf` and what belongs to it.
+    pub folding: Folding,
+    /// In which order sections stand.
+    pub ordering: Ordering,
 
     /// `-s`, `-S`.
     pub strip: Strip,
@@ -138,6 +148,10 @@ pub struct Config {
     pub emit_relocs: bool,
     /// `--compress-debug-sections`.
     pub compress_debug: DebugCompression,
+    /// `--separate-debug-file`: debug information goes to a file of its own, this or one named after the output.
+    pub separate_debug_file: Option<Option<PathBuf>>,
+    /// `--gdb-index`.
+    pub gdb_index: bool,
 
     /// `-z` keywords and their long forms.
     pub z: ZFlags,
@@ -540,12 +554,16 @@ impl Default for Config {
             gc_keep_exported: false,
             start_stop_gc: false,
             start_stop_visibility: Visibility::Protected,
+            folding: Folding::default(),
+            ordering: Ordering::default(),
             strip: Strip::None,
             discard: Discard::Default,
             build_id: BuildId::None,
             eh_frame_hdr: false,
             emit_relocs: false,
             compress_debug: DebugCompression::None,
+            separate_debug_file: None,
+            gdb_index: false,
             z: ZFlags::default(),
             relr: false,
             relax: true,

@@ -14,7 +14,7 @@ mod target;
 
 pub use alloc::relocate_record;
 pub(crate) use debug::tombstone;
-pub use target::{Target, targets};
+pub use target::{Target, for_debug, targets};
 
 use crate::chunks::{self, Chunk};
 use crate::config::Format;

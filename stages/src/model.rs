@@ -227,6 +227,10 @@ pub struct Object {
     /// (section, companion) pairs, sorted: sections that live if the first one does, because they follow it by
     /// SHF_LINK_ORDER or share its group.
     pub companions: Vec<(u32, u32)>,
+    /// Indices of `outputs` that no other section shares (`--unique`), ascending.
+    pub apart: Vec<u16>,
+    /// Index of the SHT_LLVM_CALL_GRAPH_PROFILE section, or 0.
+    pub call_graph: u32,
     /// Has `.gnu.lto_*` sections: GCC intermediate code, alone (slim) or beside machine code (fat).
     pub has_gcc_lto: bool,
 }

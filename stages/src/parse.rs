@@ -12,6 +12,7 @@
 //! which output section it goes to, is decided here from its flags first and its name only where needed.
 
 mod names;
+mod apart;
 mod object;
 mod shared;
 

@@ -190,6 +190,9 @@ fn section_addresses(r: &Resolving, bases: &Bases) -> Vec<u64> {
             }
         }
     });
+    if r.live.has_folded() {
+        r.live.folded().for_each(|(section, keeper)| all[section.index()] = all[keeper.index()]);
+    }
     all
 }
 

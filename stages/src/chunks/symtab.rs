@@ -226,7 +226,7 @@ impl<'a> Filter<'a> {
 
     fn is_in_output(&self, object: &Object, section: usize) -> bool {
         object.sections[section].kind != SectionKind::Ignored
-            && self.live.contains(object.section_id(section))
+            && self.live.has_address(object.section_id(section))
     }
 
     /// Whether this object is the one whose entry stands for a global symbol.

@@ -3,7 +3,7 @@
 use super::Target;
 use crate::arch::target::apply::Resolver;
 use crate::arch::target::plan::{Facts, Need};
-use crate::arch::target::rows::{Calculation, Common, Field};
+use crate::arch::target::rows::{Common, Field};
 use crate::arch::target::{self, Applied, Environment, Overflow, Plan, Row};
 use crate::elf::Rela;
 use crate::image::Image;
@@ -129,16 +129,13 @@ impl Site<'_> {
         let mut addend = relocation.r_addend.get(LE);
         let mut address = None;
         if self.targets[symbol].is_pieces() {
-            // The addend chooses the piece. A PC-relative one is off by the distance from the field to the end of
-            // the instruction, which cannot be told from the piece's offset; compilers use -4 throughout.
+            // The addend chooses the piece, as it stands: the 4 bytes between a PC-relative field and the end of
+            // its instruction do not count. Assemblers know: where those make a difference they name a symbol,
+            // and LLVM names the section for the address right behind a 4-byte string, which stays right.
             let (is_loaded, member) = self.targets[symbol].pieces();
-            let bias = match row.calculation {
-                Calculation::PcRelative | Calculation::Plt => -4,
-                _ => 0,
-            };
-            let piece = image.piece_address(is_loaded, member, (addend - bias) as u64);
-            address = Some(piece);
-            addend = bias;
+            let inside = addend.max(0);
+            address = Some(image.piece_address(is_loaded, member, inside as u64));
+            addend -= inside;
         }
         let resolver = Answers { image, reference, address, facts };
         let place = self.address + offset as u64;

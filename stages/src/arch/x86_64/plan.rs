@@ -321,7 +321,7 @@ mod tests {
 
     #[test]
     fn plain_relocations_are_planned_as_such() {
-        for row in (0..64).filter_map(super::super::row) {
+        for row in (0..64).filter_map(row) {
             for facts in (0..=255).map(Facts).filter(|facts| is_plain_pc(row, *facts)) {
                 for bits in 0..32u8 {
                     let has = |bit: u8| bits >> bit & 1 != 0;
