@@ -3,7 +3,7 @@
 use super::Target;
 use crate::arch::target::apply::Resolver;
 use crate::arch::target::plan::{Facts, Need};
-use crate::arch::target::rows::{Calculation, Common, Field};
+use crate::arch::target::rows::{Common, Field};
 use crate::arch::target::{self, Applied, Environment, Overflow, Plan, Row};
 use crate::elf::Rela;
 use crate::image::Image;
