@@ -8,7 +8,7 @@ use crate::messages::Rules;
 use crate::options::path;
 use crate::profile;
 use crate::typed::Typed;
-use stages::config::{Config, OutputKind, Strip, UnresolvedPolicy};
+use stages::config::{BuildId, Config, Format, Icf, OutputKind, Strip, UnresolvedPolicy};
 use stages::report::Problem;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -79,6 +79,13 @@ pub fn resolve(typed: Typed, environment: Environment) -> Resolved {
         config.kind = OutputKind::Relocatable;
     }
     problems.extend(contradictions(&config));
+    if config.format == Format::Binary {
+        // What only headers lead to, nobody could find.
+        config.strip = Strip::All;
+        config.build_id = BuildId::None;
+        config.package_metadata = None;
+        config.gdb_index = false;
+    }
     problems.extend(profile::check(&config.profile));
 
     // -w takes --fatal-warnings back: what is not shown cannot fail a link.
@@ -95,6 +102,10 @@ pub fn resolve(typed: Typed, environment: Environment) -> Resolved {
         config.rpath = environment.run_path.filter(|path| !path.is_empty());
     }
 
+    if config.separate_debug_file.is_some() {
+        // -s and -S are about the output, which has nothing of it; the other file is there to have it.
+        config.strip = Strip::None;
+    }
     if config.z.no_section_header {
         // Nobody could find what is not loaded.
         config.strip = Strip::All;
@@ -135,6 +146,40 @@ fn contradictions(config: &Config) -> Vec<Problem> {
     };
     check(!config.is_shared() && !config.filters.is_empty(), "-F (--filter) needs -shared");
     check(!config.is_shared() && !config.auxiliaries.is_empty(), "-f (--auxiliary) needs -shared");
+    // With a file for debug information -s is about the other file.
+    let is_stripped = config.strip == Strip::All && config.separate_debug_file.is_none();
+    let has_no_symbols = is_stripped || config.z.no_section_header;
+    check(
+        config.emit_relocs && has_no_symbols && config.kind != OutputKind::Relocatable,
+        "--emit-relocs contradicts -s (--strip-all) and -z nosectionheader: relocations name symbols",
+    );
+    let is_flat = config.format == Format::Binary;
+    check(is_flat && config.kind == OutputKind::Relocatable, "-r and --oformat=binary contradict each other");
+    check(is_flat && config.emit_relocs, "--emit-relocs and --oformat=binary contradict each other");
+    check(
+        config.kind == OutputKind::Relocatable && config.gdb_index,
+        "-r and --gdb-index contradict each other",
+    );
+    let is_separate = config.separate_debug_file.is_some();
+    check(
+        config.kind == OutputKind::Relocatable && is_separate,
+        "-r and --separate-debug-file contradict each other",
+    );
+    check(is_flat && is_separate, "--oformat=binary and --separate-debug-file contradict each other");
+    check(
+        config.z.no_section_header && is_separate,
+        "-z nosectionheader and --separate-debug-file contradict each other",
+    );
+    let is_same =
+        config.separate_debug_file.as_ref().is_some_and(|path| path.as_ref() == Some(&config.output));
+    check(is_same, "--separate-debug-file: is the output itself");
+    let ordering = &config.ordering;
+    check(
+        ordering.symbol_ordering_file.is_some() && ordering.call_graph_ordering_file.is_some(),
+        "--symbol-ordering-file and --call-graph-ordering-file may not be used together",
+    );
+    let is_relocatable = config.kind == OutputKind::Relocatable;
+    check(is_relocatable && config.folding.icf != Icf::None, "-r and --icf may not be used together");
     if let (Some(common), Some(max)) = (config.z.common_page_size, config.z.max_page_size) {
         check(common > max, "-z common-page-size: larger than -z max-page-size");
     }
@@ -166,6 +211,7 @@ mod tests {
         assert_eq!(config("-r").kind, OutputKind::Relocatable);
         assert_eq!(config("-Ur -no-pie").kind, OutputKind::Relocatable);
         assert_eq!(messages("-r -shared a.o"), ["-r and -shared contradict each other"]);
+        assert_eq!(messages("-r --gdb-index a.o"), ["-r and --gdb-index contradict each other"]);
         assert_eq!(messages("-pie -r a.o"), ["-r and -pie contradict each other"]);
     }
 

@@ -20,6 +20,8 @@ pub struct Typed {
     pub saved: Vec<Modifiers>,
     /// Inside `--start-group` … `--end-group`.
     pub in_group: bool,
+    /// Groups and `--start-lib` so far.
+    pub groups: u32,
     /// `-L`, as typed: `=` and `$SYSROOT` still in place.
     pub library_paths: Vec<Vec<u8>>,
     /// `-Y`: directories to search instead of the system's own.

@@ -8,9 +8,11 @@
 mod dynamic_section;
 mod dynamic_symbols;
 mod eh_frame;
+mod gdb_index;
 mod got;
 mod hash;
 mod headers;
+mod kept;
 mod notes;
 mod plt;
 mod relocations;
@@ -18,14 +20,16 @@ mod symtab;
 
 pub use eh_frame::UnwindPlan;
 pub use headers::{file_headers, section_headers};
-pub use notes::properties as merged_properties;
+pub use kept::KeptPlan;
+pub use notes::{package_note, properties as merged_properties};
 pub use symtab::SymbolTablePlan;
 
 use crate::arch::target;
-use crate::config::Strip;
+use crate::config::{Format, Strip};
 use crate::context::Cx;
 use crate::dynamic::Dynamic;
 use crate::elf::SHF_X86_64_LARGE;
+use crate::gdb_index::GdbIndex;
 use crate::image::Image;
 use crate::intern::Symbols;
 use crate::liveness::LiveSet;
@@ -33,6 +37,7 @@ use crate::model::{Inputs, SectionId};
 use crate::outputs::{Content, OutputNames, OutputSection, Outputs};
 use crate::scan::Scan;
 use crate::select::{Provided, Selection};
+use crate::separate;
 use crate::tables::{CommonPlace, Tables};
 use crate::unwind::Unwind;
 use object::elf::{
@@ -94,10 +99,16 @@ pub enum Chunk {
     Commons(CommonPlace),
     /// The linker's name in `.comment`.
     Producer,
+    /// The nth table of relocations that stay in the output.
+    KeptRelocations(u32),
     /// `.symtab`.
     Symtab,
     /// `.symtab_shndx`.
     SymtabShndx,
+    /// `.gdb_index`.
+    GdbIndex,
+    /// `.gnu_debuglink`.
+    DebugLink,
     /// `.strtab`.
     Strtab,
     /// `.shstrtab`.
@@ -126,6 +137,8 @@ pub struct Sizing<'a> {
     pub tables: &'a Tables,
     /// The dynamic symbol table.
     pub dynamic: &'a Dynamic,
+    /// The index of debug information, if there is one.
+    pub gdb_index: Option<&'a GdbIndex>,
 }
 
 /// Sizes of everything. **Every size is known** (but that of `.relr.dyn`, which depends on addresses).
@@ -137,6 +150,8 @@ pub struct Sizes {
     pub eh_frame_output: u32,
     /// `.symtab` and `.strtab`.
     pub symtab: SymbolTablePlan,
+    /// Relocations that stay in the output.
+    pub kept: KeptPlan,
     /// `.rela.dyn`.
     pub relocations: relocations::RelocationPlan,
     /// Names of output sections of inputs.
@@ -147,6 +162,8 @@ pub struct Sizes {
     pub ibt: bool,
     /// `.relr.dyn`, in words; grows while layout is repeated.
     pub relr: Vec<u64>,
+    /// Offset and size of each part of `.gdb_index`.
+    pub gdb_index: Vec<(u64, u64)>,
     /// Section names, as offsets in `.shstrtab` by position, and its bytes.
     pub shstrtab: (Vec<u32>, Vec<u8>),
 }
@@ -172,13 +189,14 @@ pub fn add(s: &Sizing, names: OutputNames, outputs: &mut Outputs) -> Sizes {
         ));
     }
     let note = notes::note(&properties);
-    if !note.is_empty() {
+    if !note.is_empty() && config.format == Format::Elf {
         list.push(word(b".note.gnu.property", SHT_NOTE, SHF_ALLOC, Chunk::Properties, note.len() as u64));
     }
     if let Some(size) = notes::build_id_size(config) {
         list.push(synthesized(b".note.gnu.build-id", SHT_NOTE, SHF_ALLOC, Chunk::BuildId, size, 2));
     }
-    if let Some(size) = notes::package_size(config) {
+    if let Some(note) = package_note(config) {
+        let size = note.len() as u64;
         list.push(synthesized(b".note.package", SHT_NOTE, SHF_ALLOC, Chunk::PackageMetadata, size, 2));
     }
     add_dynamic(s, list);
@@ -209,8 +227,25 @@ pub fn add(s: &Sizing, names: OutputNames, outputs: &mut Outputs) -> Sizes {
         comment.flags |= SHF_MERGE | SHF_STRINGS;
         comment.sh_type = SHT_PROGBITS;
     }
+    if let Some(index) = s.gdb_index {
+        list.push(synthesized(b".gdb_index", SHT_PROGBITS, 0, Chunk::GdbIndex, index.table.size, 2));
+    }
+    if let Some(path) = &config.separate_debug_file {
+        let size = separate::link_contents(&config.output, path).len() as u64;
+        list.push(synthesized(b".gnu_debuglink", SHT_PROGBITS, 0, Chunk::DebugLink, size, 2));
+    }
     // What nothing went to is left out, with positions kept for those who hold them.
-    let symtab = symtab::plan(s);
+    let eh_frame_output = list.iter().position(|o| o.name == b".eh_frame" && !o.members.is_empty());
+    let (mut kept, mut needed, mut section_symbols) = (KeptPlan::default(), None, Vec::new());
+    if config.emit_relocs {
+        let is_named = |position: &usize| *position < names.names.len() || Some(*position) == eh_frame_output;
+        let positions = (0..list.len()).filter(is_named).filter(|p| !list[*p].members.is_empty());
+        section_symbols = positions.map(|position| position as u32).collect();
+        let (plan, symbols) = kept::plan(s, &outputs.objects, &unwind, list);
+        (kept, needed) = (plan, Some(symbols));
+    }
+    let (symtab, numbers) = symtab::plan(s, needed, section_symbols);
+    kept.numbers = numbers;
     if config.strip != Strip::All {
         list.push(table(word(b".symtab", SHT_SYMTAB, 0, Chunk::Symtab, symtab.symtab_size()), 24));
         list.push(synthesized(b".strtab", SHT_STRTAB, 0, Chunk::Strtab, symtab.strtab_size(), 0));
@@ -226,16 +261,17 @@ pub fn add(s: &Sizing, names: OutputNames, outputs: &mut Outputs) -> Sizes {
     if let Some(last) = list.last_mut() {
         last.append(Content::Chunk(Chunk::Shstrtab), shstrtab.1.len() as u64, 0);
     }
-    let eh_frame_output = list.iter().position(|o| o.name == b".eh_frame" && !o.members.is_empty());
     Sizes {
         unwind,
         eh_frame_output: eh_frame_output.map_or(u32::MAX, |p| p as u32),
         symtab,
+        kept,
         relocations,
         names,
         properties: note,
         ibt,
         relr: Vec::new(),
+        gdb_index: s.gdb_index.map_or(Vec::new(), GdbIndex::parts),
         shstrtab,
     }
 }
@@ -377,10 +413,12 @@ fn section_names(list: &[OutputSection]) -> (Vec<u32>, Vec<u8>) {
 /// Into how many parts a chunk is cut for writing.
 pub fn part_count(sizes: &Sizes, chunk: Chunk) -> usize {
     match chunk {
+        Chunk::GdbIndex => sizes.gdb_index.len(),
         Chunk::EhFrame => sizes.unwind.part_count(),
         Chunk::Symtab => sizes.symtab.symtab_parts(),
         Chunk::Strtab => sizes.symtab.strtab_parts(),
         Chunk::RelaDyn => sizes.relocations.part_count(),
+        Chunk::KeptRelocations(table) => sizes.kept.part_count(table),
         _ => 1,
     }
 }
@@ -388,10 +426,12 @@ pub fn part_count(sizes: &Sizes, chunk: Chunk) -> usize {
 /// Offset and size of a part; `size` is that of the chunk.
 pub fn part_range(sizes: &Sizes, chunk: Chunk, part: usize, size: u64) -> (u64, u64) {
     match chunk {
+        Chunk::GdbIndex => sizes.gdb_index[part],
         Chunk::EhFrame => sizes.unwind.part_range(part),
         Chunk::Symtab => sizes.symtab.symtab_part(part),
         Chunk::Strtab => sizes.symtab.strtab_part(part),
         Chunk::RelaDyn => sizes.relocations.part_range(part),
+        Chunk::KeptRelocations(table) => sizes.kept.part_range(table, part),
         _ => (0, size),
     }
 }
@@ -405,7 +445,11 @@ pub fn write_part(image: &Image, chunk: Chunk, part: usize, address: u64, out: &
         }
         Chunk::Properties => out.copy_from_slice(&image.sizes.properties),
         Chunk::BuildId => notes::write_build_id(image, out),
-        Chunk::PackageMetadata => notes::write_package(image, out),
+        Chunk::PackageMetadata => {
+            if let Some(note) = package_note(image.cx.config) {
+                out.copy_from_slice(&note);
+            }
+        }
         Chunk::SysvHash => hash::write_sysv(image.dynamic, out),
         Chunk::GnuHash => hash::write_gnu(image.dynamic, out),
         Chunk::DynamicSymbols => dynamic_symbols::write(image, out),
@@ -434,6 +478,17 @@ pub fn write_part(image: &Image, chunk: Chunk, part: usize, address: u64, out: &
         Chunk::Copies(_) | Chunk::Commons(_) => {}
         Chunk::Producer => {
             out[..image.cx.config.producer.len()].copy_from_slice(image.cx.config.producer.as_bytes())
+        }
+        Chunk::KeptRelocations(table) => kept::write(image, table, part, out),
+        Chunk::GdbIndex => {
+            if let Some(index) = image.gdb_index {
+                gdb_index::write(image, index, part, out);
+            }
+        }
+        Chunk::DebugLink => {
+            if let Some(path) = &image.cx.config.separate_debug_file {
+                out.copy_from_slice(&separate::link_contents(&image.cx.config.output, path));
+            }
         }
         Chunk::Symtab => symtab::write_symtab(image, part, out),
         Chunk::SymtabShndx => symtab::write_shndx(image, out),

@@ -17,22 +17,38 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
-/// The path of the temporary file in the making, for the signal handler. Leaked: there is one a link.
-static TEMPORARY: AtomicPtr<std::ffi::c_char> = AtomicPtr::new(std::ptr::null_mut());
+/// Files a link makes at once at most: the output and its debug file.
+const TEMPORARIES: usize = 2;
+/// The paths of the temporary files in the making, for the signal handler. Leaked: there are two a link at most.
+static TEMPORARY: [AtomicPtr<std::ffi::c_char>; TEMPORARIES] =
+    [const { AtomicPtr::new(std::ptr::null_mut()) }; TEMPORARIES];
 
-/// Deletes the temporary file of an interrupted link. Async-signal-safe.
+/// Deletes the temporary files of an interrupted link. Async-signal-safe.
 pub fn remove_temporaries() {
-    let path = TEMPORARY.swap(std::ptr::null_mut(), Ordering::AcqRel);
-    if !path.is_null() {
-        // SAFETY: the pointer comes from `CString::into_raw` in `publish_temporary` and is never freed.
-        let path = unsafe { std::ffi::CStr::from_ptr(path) };
-        let _ = rustix::fs::unlink(path);
+    for slot in &TEMPORARY {
+        let path = slot.swap(std::ptr::null_mut(), Ordering::AcqRel);
+        if !path.is_null() {
+            // SAFETY: the pointer comes from `CString::into_raw` in `publish_temporary` and is never freed.
+            let path = unsafe { std::ffi::CStr::from_ptr(path) };
+            let _ = rustix::fs::unlink(path);
+        }
     }
 }
 
-fn publish_temporary(path: &Path) {
-    if let Ok(path) = CString::new(path.as_os_str().as_bytes()) {
-        TEMPORARY.store(path.into_raw(), Ordering::Release);
+/// Makes a temporary file known to the signal handler; returns its slot.
+fn publish_temporary(path: &Path) -> usize {
+    let path = CString::new(path.as_os_str().as_bytes()).map_or(std::ptr::null_mut(), CString::into_raw);
+    let takes = |slot: &AtomicPtr<std::ffi::c_char>| {
+        let free = std::ptr::null_mut();
+        slot.compare_exchange(free, path, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    };
+    TEMPORARY.iter().position(takes).unwrap_or(TEMPORARIES)
+}
+
+/// Makes the signal handler forget a file that is in its place or gone.
+fn withdraw_temporary(slot: usize) {
+    if let Some(slot) = TEMPORARY.get(slot) {
+        slot.store(std::ptr::null_mut(), Ordering::Release);
     }
 }
 
@@ -46,7 +62,7 @@ pub struct Output {
 #[derive(Debug)]
 enum Place {
     /// A temporary file that will be renamed.
-    Temporary { file: File, path: PathBuf },
+    Temporary { file: File, path: PathBuf, slot: usize },
     /// Something that takes bytes in order: a device, a FIFO. Collected in memory first.
     Stream { file: File, bytes: Mutex<Vec<u8>> },
 }
@@ -71,8 +87,8 @@ impl Output {
             }
         }
         let (file, path) = temporary_beside(target, is_executable).map_err(describe)?;
-        publish_temporary(&path);
-        Ok(Output { target: target.to_path_buf(), place: Place::Temporary { file, path } })
+        let slot = publish_temporary(&path);
+        Ok(Output { target: target.to_path_buf(), place: Place::Temporary { file, path, slot } })
     }
 
     /// Says how long the file will be.
@@ -118,9 +134,9 @@ impl Output {
         let describe =
             |error: &io::Error| format!("cannot write output file {}: {}", target.display(), reason(error));
         match &mut self.place {
-            Place::Temporary { path, .. } => {
+            Place::Temporary { path, slot, .. } => {
                 std::fs::rename(&*path, &target).map_err(|e| describe(&e))?;
-                TEMPORARY.store(std::ptr::null_mut(), Ordering::Release);
+                withdraw_temporary(*slot);
                 path.clear();
                 Ok(())
             }
@@ -138,11 +154,11 @@ impl Output {
 
 impl Drop for Output {
     fn drop(&mut self) {
-        if let Place::Temporary { path, .. } = &self.place
+        if let Place::Temporary { path, slot, .. } = &self.place
             && !path.as_os_str().is_empty()
         {
-            remove_temporaries();
             let _ = std::fs::remove_file(path);
+            withdraw_temporary(*slot);
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::chunks::Sizes;
 use crate::context::Cx;
 use crate::dynamic::Dynamic;
 use crate::elf::Rela;
+use crate::gdb_index::GdbIndex;
 use crate::intern::Symbols;
 use crate::layout::Layout;
 use crate::liveness::LiveSet;
@@ -57,10 +58,14 @@ pub struct Image<'a> {
     pub loaded_pools: &'a [u64],
     /// Offset in its output section of each pool of other pieces.
     pub debug_pools: &'a [u64],
+    /// The index of debug information.
+    pub gdb_index: Option<&'a GdbIndex>,
     /// Compressed sections.
     pub compressed: &'a [crate::compress::CompressedSection],
     /// For each live object, the value of each symbol; see [`crate::emit::Target`].
     pub targets: &'a [Vec<crate::emit::Target>],
+    /// If anything was folded, the same as debug information sees it.
+    pub debug_targets: &'a [Vec<crate::emit::Target>],
 }
 
 impl<'a> Image<'a> {

@@ -8,7 +8,7 @@
 //!                  /--------+---------\
 //!             liveness            merge(debug)       lanes that do not need each other
 //!                  \--------+---------/
-//!               merge(loaded) . scan . size
+//!     merge(loaded) . fold . scan . gdb-index . size   (fold: only with --icf)
 //!                           |  every size is known
 //!                         layout                     the one serial step: short
 //!                           |  every address is known
@@ -24,17 +24,20 @@ use crate::build_id::{self, ChunkDigest, chunk_digest};
 use crate::chunks::{self, Sizes, Sizing};
 use crate::commit::Output;
 use crate::compress;
-use crate::config::{BuildId, Config, DebugCompression, OutputKind};
+use crate::config::{BuildId, Config, DebugCompression, Icf, InputName, OutputKind};
 use crate::context::Cx;
 use crate::dynamic;
 use crate::emit::{self, Task};
+use crate::fold;
+use crate::gdb_index;
 use crate::image::Image;
 use crate::intern::{NameBatch, NameSink, SHARDS, Shard, Symbols};
-use crate::layout::{Layout, Shape, layout as layout_of};
+use crate::layout::{Layout, Shape};
 use crate::liveness::{self, LiveSet};
 use crate::merge::{self, Merged};
 use crate::model::{File, Inputs};
 use crate::open::{Opened, Opener};
+use crate::order;
 use crate::outputs::{self, Outputs};
 use crate::parse::{MappedInput, parse};
 use crate::relocatable;
@@ -43,6 +46,7 @@ use crate::scan;
 use crate::script::{SymbolList, parse_dynamic_list, parse_version_script};
 use crate::seal::{Parsed, seal};
 use crate::select::{self, Assignment, Provided, Selection};
+use crate::separate;
 use crate::shape;
 use crate::tables;
 use crate::unwind;
@@ -107,11 +111,12 @@ fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Open
     cx.checkpoint()?;
     let inputs: &Inputs = inputs;
     crate::listing::report(cx, inputs, &symbols, &selection, opened);
+    crate::backrefs::warn(cx, inputs, &symbols, &selection, opened);
 
     let seed = seed();
     let names = outputs::number_names(inputs, &selection);
     let is_kept = |id: crate::model::SectionId| !selection.discarded[id.index()];
-    let ((unwind, live), debug) = cx.pool.join(
+    let ((unwind, mut live), debug) = cx.pool.join(
         || {
             let unwind = unwind::read(cx, inputs, &selection);
             let live = liveness::mark(cx, inputs, &symbols, &provided, &selection, &unwind);
@@ -122,20 +127,40 @@ fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Open
             merge::merge(cx, inputs, "merge/debug", &candidates, seed)
         },
     );
-    let (loaded, scan) = cx.pool.join(
+    let merge_loaded = |live: &LiveSet| {
+        let is_live = |id| live.contains(id);
+        let candidates = outputs::merge_candidates(cx, inputs, &selection, &names, true, is_live);
+        merge::merge(cx, inputs, "merge/loaded", &candidates, seed)
+    };
+    // Folding compares what code points to, so it wants to know which strings are equal; else nobody waits for them.
+    let early = (cx.config.folding.icf != Icf::None).then(|| merge_loaded(&live));
+    if let Some(loaded) = &early {
+        let sources = fold::Sources {
+            inputs,
+            symbols: &symbols,
+            provided: &provided,
+            selection: &selection,
+            unwind: &unwind,
+        };
+        fold::fold(cx, &sources, &names, loaded, &mut live, seed);
+    }
+    let ((loaded, scan), gdb_index) = cx.pool.join(
         || {
-            let is_live = |id| live.contains(id);
-            let candidates = outputs::merge_candidates(cx, inputs, &selection, &names, true, is_live);
-            merge::merge(cx, inputs, "merge/loaded", &candidates, seed)
+            cx.pool.join(
+                || early.unwrap_or_else(|| merge_loaded(&live)),
+                || scan::scan(cx, inputs, &symbols, &provided, &selection, &live, &unwind),
+            )
         },
-        || scan::scan(cx, inputs, &symbols, &provided, &selection, &live, &unwind),
+        || gdb_index::build(cx, inputs, &selection, &live),
     );
     crate::shlib::check(cx, inputs, &symbols, &provided, &selection);
     cx.checkpoint()?;
 
     let tables = tables::assign(cx, inputs, &symbols, &selection, &scan);
     let dynamic = dynamic::collect(cx, inputs, &symbols, &selection, &scan, &tables);
-    let mut outputs = outputs::gather(cx, inputs, &selection, &names, &live, &loaded, &debug);
+    let order = order::order(cx, inputs, &symbols, &selection, &live);
+    let mut outputs =
+        outputs::gather(cx, inputs, &selection, &names, &live, order.as_ref(), [&loaded, &debug]);
     let sizing = Sizing {
         cx,
         inputs,
@@ -147,6 +172,7 @@ fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Open
         scan: &scan,
         tables: &tables,
         dynamic: &dynamic,
+        gdb_index: gdb_index.as_ref(),
     };
     let mut sizes = chunks::add(&sizing, names, &mut outputs);
     cx.checkpoint()?;
@@ -196,20 +222,29 @@ fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Open
         addresses: &addresses,
         loaded_pools: &loaded_pools,
         debug_pools: &debug_pools,
+        gdb_index: gdb_index.as_ref(),
         compressed: &[],
         targets: &[],
+        debug_targets: &[],
     };
     let targets = cx.pool.map("layout/targets", selection.objects.len(), 8, |n| emit::targets(&image, n));
-    let image = Image { targets: &targets, ..image };
+    let with_debug = if live.has_folded() { targets.len() } else { 0 };
+    let debug_targets =
+        cx.pool.map("layout/targets", with_debug, 8, |n| emit::for_debug(&image, n, &targets[n]));
+    let image = Image { targets: &targets, debug_targets: &debug_targets, ..image };
+    crate::symbol_counts::write(cx, inputs, &selection)?;
     if cx.config.compress_debug == DebugCompression::None {
-        output(&image)?;
+        write_output(&image, &shape)?;
     } else {
         let compressed = compress::compress(&image);
         let mut outputs = outputs.clone();
         compress::replace(&mut outputs, &compressed);
         // Nothing that is loaded changes its size, so addresses stay what they are.
-        let layout = layout_of(&outputs.sections, &shape);
-        output(&Image { outputs: &outputs, layout: &layout, compressed: &compressed, ..image })?;
+        let layout = shape::place(cx, &outputs, &shape);
+        write_output(
+            &Image { outputs: &outputs, layout: &layout, compressed: &compressed, ..image },
+            &shape,
+        )?;
     }
     crate::listing::statistics(cx, &image, opened);
     crate::map_file::write(cx, &image)?;
@@ -257,7 +292,9 @@ fn ingest(cx: &Cx) -> Result<(Inputs, Symbols, Opened), Failed> {
 
     let opened = opener.finish();
     cx.problems.checkpoint()?;
-    if opened.files == 0 {
+    // An archive without members is an input all the same; a script that came by -T is not.
+    let is_input = |input: &crate::config::Input| !matches!(input.name, InputName::Script(_));
+    if opened.files == 0 && !cx.config.inputs.iter().any(is_input) {
         return Err(cx.problems.fail(Problem::error("no input files")));
     }
     let mut symbols = Symbols::seal(shards, seed);
@@ -299,9 +336,12 @@ fn place(
     sizes: &mut Sizes,
     outputs: &mut Outputs,
 ) -> (Layout, Addresses) {
-    outputs::drop_empty(inputs, selection, outputs);
+    if !cx.config.emit_relocs {
+        // Relocations that stay may name any section.
+        outputs::drop_empty(inputs, selection, outputs);
+    }
     loop {
-        let layout = cx.pool.serial("layout", || layout_of(&outputs.sections, shape));
+        let layout = cx.pool.serial("layout", || shape::place(cx, outputs, shape));
         let ibt = sizes.ibt;
         let addresses = values::resolve(&Resolving {
             cx,
@@ -326,55 +366,22 @@ fn place(
     }
 }
 
-/// Flow 2: buffers are filled, hashed and written while others are filled.
+/// Writes the output, to one file or two.
+fn write_output(image: &Image, shape: &Shape) -> Result<(), Failed> {
+    match &image.cx.config.separate_debug_file {
+        Some(path) => separate::write(image, shape, path),
+        None => output(image),
+    }
+}
+
+/// Flow 2, for an output of one file.
 fn output(image: &Image) -> Result<(), Failed> {
     let cx = image.cx;
-    let tasks: Vec<Task> = emit::tasks(image);
     let fail = |message: String| cx.problems.fail(Problem::error(message));
     let output = Output::create(&cx.config.output, true).map_err(fail)?;
-    let has_sections = !cx.config.z.no_section_header;
-    let size = if has_sections { image.layout.file_size } else { image.layout.section_headers };
-    output.set_len(size).map_err(fail)?;
-    let wants_digest = !matches!(cx.config.build_id, BuildId::None | BuildId::Uuid | BuildId::Bytes(_));
-    let free: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
-    let mut digests: Vec<ChunkDigest> = Vec::new();
-
-    let mut flow = Flow::<Failed>::new("output");
-    let (filled, to_digest) = flow.channel::<Filled>("filled", 8);
-    let (hashed, to_write) = flow.channel::<Filled>("hashed", 8);
-    let (written, to_gather) = flow.channel::<ChunkDigest>("written", 64);
-    let tasks = &tasks;
-    flow.indexed("fill", tasks.len(), filled, |n, filled| {
-        let mut buffer = free.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
-        emit::fill(image, &tasks[n], &mut buffer);
-        cx.pool.tracer().add_bytes(buffer.len());
-        filled.send(Filled { offset: tasks[n].offset, buffer, digest: 0 });
-        Ok(())
-    });
-    flow.parallel("digest", to_digest, hashed, |mut filled: Filled, hashed| {
-        if wants_digest {
-            filled.digest = chunk_digest(&filled.buffer);
-        }
-        hashed.send(filled);
-        Ok(())
-    });
-    flow.parallel("write", to_write, written, |filled: Filled, written| {
-        output.write_at(&filled.buffer, filled.offset).map_err(fail)?;
-        let length = filled.buffer.len() as u64;
-        written.send(ChunkDigest { offset: filled.offset, length, digest: filled.digest });
-        free.lock().unwrap_or_else(PoisonError::into_inner).push(filled.buffer);
-        Ok(())
-    });
-    flow.serial("gather", to_gather, (), |digest: ChunkDigest, ()| {
-        digests.push(digest);
-        Ok(())
-    });
-    finish(cx, flow.run(cx.pool))?;
-
-    if let Some(offset) = emit::build_id_offset(image) {
-        digests.sort_unstable_by_key(|d| d.offset);
-        let id = build_id::build_id(&cx.config.build_id, &digests)
-            .map_err(|e| fail(format!("--build-id: {e}")))?;
+    let pieces = fill_file(image, &output)?;
+    let digests = pieces.into_iter().map(|piece| piece.digest).collect();
+    if let Some((id, offset)) = build_id_of(image, digests)?.zip(emit::build_id_offset(image)) {
         output.write_at(&id, offset).map_err(fail)?;
     }
     cx.checkpoint()?;
@@ -384,11 +391,83 @@ fn output(image: &Image) -> Result<(), Failed> {
     cx.pool.serial("commit", || output.commit()).map_err(fail)
 }
 
+/// The build ID of what has been written, if there is to be one.
+pub(crate) fn build_id_of(image: &Image, digests: Vec<ChunkDigest>) -> Result<Option<Vec<u8>>, Failed> {
+    if emit::build_id_offset(image).is_none() {
+        return Ok(None);
+    }
+    let cx = image.cx;
+    let id = build_id::build_id(&cx.config.build_id, &digests);
+    id.map(Some).map_err(|e| cx.problems.fail(Problem::error(format!("--build-id: {e}"))))
+}
+
+/// Flow 2: buffers are filled, hashed and written while others are filled. Returns what was written, in file order.
+pub(crate) fn fill_file(image: &Image, output: &Output) -> Result<Vec<Piece>, Failed> {
+    let cx = image.cx;
+    let tasks: Vec<Task> = emit::tasks(image);
+    let fail = |message: String| cx.problems.fail(Problem::error(message));
+    let has_sections = !cx.config.z.no_section_header;
+    let size = if has_sections { image.layout.file_size } else { image.layout.section_headers };
+    output.set_len(size).map_err(fail)?;
+    let wants_digest = !matches!(cx.config.build_id, BuildId::None | BuildId::Uuid | BuildId::Bytes(_));
+    let wants_crc = cx.config.separate_debug_file.is_some();
+    let free: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
+    let mut pieces: Vec<Piece> = Vec::new();
+
+    let mut flow = Flow::<Failed>::new("output");
+    let (filled, to_digest) = flow.channel::<Filled>("filled", 8);
+    let (hashed, to_write) = flow.channel::<Filled>("hashed", 8);
+    let (written, to_gather) = flow.channel::<Piece>("written", 64);
+    let tasks = &tasks;
+    flow.indexed("fill", tasks.len(), filled, |n, filled| {
+        let mut buffer = free.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+        emit::fill(image, &tasks[n], &mut buffer);
+        cx.pool.tracer().add_bytes(buffer.len());
+        filled.send(Filled { offset: tasks[n].offset, buffer, digest: 0, crc: 0 });
+        Ok(())
+    });
+    flow.parallel("digest", to_digest, hashed, |mut filled: Filled, hashed| {
+        if wants_digest {
+            filled.digest = chunk_digest(&filled.buffer);
+        }
+        if wants_crc {
+            filled.crc = crc32fast::hash(&filled.buffer);
+        }
+        hashed.send(filled);
+        Ok(())
+    });
+    flow.parallel("write", to_write, written, |filled: Filled, written| {
+        output.write_at(&filled.buffer, filled.offset).map_err(fail)?;
+        let length = filled.buffer.len() as u64;
+        let digest = ChunkDigest { offset: filled.offset, length, digest: filled.digest };
+        written.send(Piece { digest, crc: filled.crc });
+        free.lock().unwrap_or_else(PoisonError::into_inner).push(filled.buffer);
+        Ok(())
+    });
+    flow.serial("gather", to_gather, (), |piece: Piece, ()| {
+        pieces.push(piece);
+        Ok(())
+    });
+    finish(cx, flow.run(cx.pool))?;
+    pieces.sort_unstable_by_key(|piece| piece.digest.offset);
+    Ok(pieces)
+}
+
+/// A task's bytes once they are in the file.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Piece {
+    /// Place and hash.
+    pub digest: ChunkDigest,
+    /// CRC-32, where it is wanted.
+    pub crc: u32,
+}
+
 /// A task's bytes on their way to the file.
 struct Filled {
     offset: u64,
     buffer: Vec<u8>,
     digest: u128,
+    crc: u32,
 }
 
 /// Makes the end of a flow the end of the link where it is one.

@@ -1,7 +1,7 @@
 //! Marks the input sections the output needs (`--gc-sections`).
 //!
 //! In: [`Selection`], [`Unwind`]. Out: [`LiveSet`], one flag an input section.
-//! Not here: folding equal sections; leaving out symbols (`chunks/symtab`).
+//! Not here: folding equal sections (`fold`); leaving out symbols (`chunks/symtab`).
 //!
 //! A section is live if a root names it or a live section relocates against it. Roots are the entry point and
 //! what the command line asks to keep, exported symbols, sections that run or are found without being referred to
@@ -13,13 +13,14 @@
 //! information) are always live and keep nothing.
 //!
 //! Invariants
-//! - Flags are only set, never cleared: the order of visits cannot change the result.
+//! - Flags are only set here, never cleared: the order of visits cannot change the result.
 //! - A section that lost its COMDAT election is never live.
 //!
 //! Cost: one pass over the relocations of live sections.
 
 use crate::config::OutputKind;
 use crate::context::Cx;
+use crate::gdb_index;
 use crate::intern::Symbols;
 use crate::model::{FileId, Inputs, Object, Section, SectionId, SectionKind, SymbolId};
 use crate::parse::is_c_identifier;
@@ -40,18 +41,55 @@ mod state {
     pub const WAITING: u8 = 1;
     /// In the output.
     pub const LIVE: u8 = 2;
+    /// Not in the output: an equal section stands for it.
+    pub const FOLDED: u8 = 3;
 }
 
 /// Which input sections reach the output.
 #[derive(Debug)]
 pub struct LiveSet {
     states: Vec<u8>,
+    /// By [`SectionId`], or empty if nothing was folded: the twin that stands for the section.
+    keepers: Vec<SectionId>,
 }
 
 impl LiveSet {
-    /// Whether a section is live.
+    /// Whether the bytes of a section are in the output.
     pub fn contains(&self, id: SectionId) -> bool {
         self.states[id.index()] == state::LIVE
+    }
+    /// Whether a section has an address: its bytes are in the output, or those of its twin.
+    pub fn has_address(&self, id: SectionId) -> bool {
+        self.states[id.index()] >= state::LIVE
+    }
+    /// Whether a twin stands for a section.
+    pub fn is_folded(&self, id: SectionId) -> bool {
+        self.states[id.index()] == state::FOLDED
+    }
+    /// The section whose bytes stand for a section: its twin, or itself.
+    pub fn keeper(&self, id: SectionId) -> SectionId {
+        if self.is_folded(id) { self.keepers[id.index()] } else { id }
+    }
+    /// Whether a twin stands for any section.
+    pub fn has_folded(&self) -> bool {
+        !self.keepers.is_empty()
+    }
+    /// The sections that twins stand for: (section, twin).
+    pub fn folded(&self) -> impl Iterator<Item = (SectionId, SectionId)> + '_ {
+        let pairs = self.keepers.iter().enumerate().map(|(n, keeper)| (SectionId(n as u32), *keeper));
+        pairs.filter(|(_, keeper)| *keeper != SectionId::NONE)
+    }
+    /// Lets a twin stand for a section.
+    pub(crate) fn fold(&mut self, section: SectionId, keeper: SectionId) {
+        if self.keepers.is_empty() {
+            self.keepers = vec![SectionId::NONE; self.states.len()];
+        }
+        self.states[section.index()] = state::FOLDED;
+        self.keepers[section.index()] = keeper;
+    }
+    /// Leaves a section out after all.
+    pub(crate) fn drop(&mut self, section: SectionId) {
+        self.states[section.index()] = state::BARRED;
     }
 }
 
@@ -81,7 +119,7 @@ pub fn mark(
     } else {
         marking.keep_all();
     }
-    LiveSet { states: states.into_iter().map(AtomicU8::into_inner).collect() }
+    LiveSet { states: states.into_iter().map(AtomicU8::into_inner).collect(), keepers: Vec::new() }
 }
 
 /// Position in [`Selection::objects`] by file id.
@@ -107,7 +145,9 @@ struct Marking<'a> {
 
 impl Marking<'_> {
     fn is_candidate(&self, object: &Object, index: usize, section: &Section) -> bool {
-        section.kind != SectionKind::Ignored && !self.selection.discarded[object.section_id(index).index()]
+        section.kind != SectionKind::Ignored
+            && !self.selection.discarded[object.section_id(index).index()]
+            && !(self.cx.config.gdb_index && gdb_index::replaces(object.section_name(index)))
     }
 
     fn keep_all(&self) {

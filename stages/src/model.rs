@@ -166,6 +166,17 @@ impl Group {
     }
 }
 
+/// What an object stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Itself: compiled code and data.
+    Itself,
+    /// A file of any kind, embedded as data (`-b binary`).
+    Data,
+    /// The symbols of another program (`-R`).
+    Symbols,
+}
+
 /// A relocatable object.
 #[derive(Debug)]
 pub struct Object {
@@ -173,6 +184,8 @@ pub struct Object {
     pub id: FileId,
     /// For messages.
     pub origin: Origin,
+    /// What it stands for.
+    pub role: Role,
     /// An archive member or `--start-lib` object: only linked if something needs it.
     pub is_lazy: bool,
     /// A member of an archive that `--exclude-libs` names.
@@ -214,6 +227,10 @@ pub struct Object {
     /// (section, companion) pairs, sorted: sections that live if the first one does, because they follow it by
     /// SHF_LINK_ORDER or share its group.
     pub companions: Vec<(u32, u32)>,
+    /// Indices of `outputs` that no other section shares (`--unique`), ascending.
+    pub apart: Vec<u16>,
+    /// Index of the SHT_LLVM_CALL_GRAPH_PROFILE section, or 0.
+    pub call_graph: u32,
     /// Has `.gnu.lto_*` sections: GCC intermediate code, alone (slim) or beside machine code (fat).
     pub has_gcc_lto: bool,
 }

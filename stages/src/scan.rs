@@ -134,7 +134,7 @@ struct Scanning<'a> {
 impl Scanning<'_> {
     fn object(&self, object: &Object, unwind: &ObjectUnwind) -> ObjectScan {
         let locals = 0..(object.first_global as usize).min(object.symbols.len());
-        let is_live = |section: SectionId| self.live.contains(section);
+        let is_live = |section: SectionId| self.live.has_address(section);
         let local_facts = locals.map(|symbol| local_facts(object, symbol, is_live)).collect();
         let mut result = ObjectScan { local_facts, ..ObjectScan::default() };
         for (index, section) in object.sections.iter().enumerate() {

@@ -105,7 +105,11 @@ pub fn read(cx: &Cx, inputs: &Inputs, selection: &Selection) -> Unwind {
             if section.kind != SectionKind::EhFrame || selection.discarded[object.section_id(index).index()] {
                 continue;
             }
+            let (cies, fdes) = (unwind.cies.len(), unwind.fdes.len());
             if let Err(what) = read_section(object, index as u32, &mut unwind) {
+                // The link goes on to find more problems: records of a damaged table are none.
+                unwind.cies.truncate(cies);
+                unwind.fdes.truncate(fdes);
                 let message = format!("{}:(.eh_frame): {what}", object.origin);
                 cx.problems.push(Problem::error(message).at(object.id.0, index as u64));
             }

@@ -345,6 +345,10 @@ impl Runner {
         }
         let is_output = |name: &str| outputs.iter().any(|o| o.ends_with(name));
         let is_named = |name: &str| words.iter().any(|word| word.contains(name));
+        // What `--separate-debug-file` calls its file unless told otherwise.
+        let has_debug_file = words.iter().any(|word| word.contains("--separate-debug-file"));
+        let is_output =
+            |name: &str| is_output(name.strip_suffix(".dbg").filter(|_| has_debug_file).unwrap_or(name));
         match self.files().difference(before).find(|name| !is_output(name) && !is_named(name)) {
             Some(name) => Err(format!("the link left a file called {name}")),
             None => Ok(()),

@@ -1,6 +1,6 @@
 //! Symbol tables and debug information in the output: what is kept, left out or packed.
 
-use super::{Area, Opt, Takes, UNSUPPORTED, flag, harmless, rejected, value};
+use super::{Area, Opt, Takes, UNSUPPORTED, flag, harmless, maybe, rejected, switch, value};
 use stages::config::{DebugCompression, Discard, Strip};
 
 pub const AREA: Area = Area { title: "Symbol table and debug information", options: OPTIONS };
@@ -43,10 +43,21 @@ const OPTIONS: &[Opt] = &[
         },
     ),
     rejected(&["compress-sections"], Takes::Value("GLOB=FORMAT"), "compression of sections by name"),
-    rejected(&["gdb-index"], Takes::Switch, "an index of debug information for gdb"),
+    switch(&["gdb-index"], "Write an index of debug information for gdb", |t, on| t.config.gdb_index = on),
     rejected(&["debug-names"], Takes::Switch, "one .debug_names of those of all inputs"),
-    rejected(&["separate-debug-file"], Takes::Maybe("FILE"), "debug information in a file of its own"),
-    harmless(&["no-separate-debug-file"], Takes::Nothing, "it is the default"),
+    maybe(
+        &["separate-debug-file"],
+        "FILE",
+        "Write debug information to FILE (default: OUTPUT.dbg)",
+        |t, v| {
+            t.config.separate_debug_file = Some(v.map(super::values::path));
+            Ok(())
+        },
+    ),
+    flag(&["no-separate-debug-file"], "Write debug information to the output (default)", |t| {
+        t.config.separate_debug_file = None;
+    }),
+    harmless(&["detach"], Takes::Switch, "the debug file is complete when the linker ends"),
     rejected(&["only-keep-debug"], Takes::Nothing, "output of debug information alone"),
     rejected(&["strip-debug-gdb"], Takes::Nothing, "leaving out what gdb does not read"),
     rejected(&["strip-debug-non-line"], Takes::Nothing, "leaving out all debug information but lines"),

@@ -1,8 +1,8 @@
 //! Relocates sections that are not loaded: debug information.
 //!
 //! Nearly all of these relocations are 32- or 64-bit absolute ones against section symbols. What refers to code
-//! that is not in the output gets a tombstone that readers know to skip: 0, or 1 where two zeros would end a
-//! list (`.debug_loc`, `.debug_ranges`), or all ones in `.debug_names`; `-z dead-reloc-in-nonalloc` overrides it.
+//! that is not in the output, or was folded, gets a tombstone that readers know to skip: 0, or 1 where two zeros would
+//! end a list (`.debug_loc`, `.debug_ranges`), or all ones in `.debug_names`; `-z dead-reloc-in-nonalloc` overrides it.
 
 use super::Target;
 use crate::arch::target::apply::{Overflow, write};
@@ -26,8 +26,14 @@ pub(super) fn copy_section(image: &Image, position: usize, index: u32, out: &mut
     if relocations.is_empty() {
         return;
     }
-    let tombstone = tombstone(image.cx.config, object.section_name(index as usize));
-    let site = Site { image, position, object, section: index, tombstone, targets: &image.targets[position] };
+    let name = object.section_name(index as usize);
+    let tombstone = tombstone(image.cx.config, name);
+    let targets = if image.live.has_folded() && forgets_folded(name) {
+        &image.debug_targets[position]
+    } else {
+        &image.targets[position]
+    };
+    let site = Site { image, position, object, section: index, tombstone, targets };
     site.relocate(relocations, out);
 }
 
@@ -43,6 +49,12 @@ pub(crate) fn tombstone(config: &Config, name: &[u8]) -> u64 {
         b".debug_names" => u64::MAX,
         _ => 0,
     }
+}
+
+/// Whether a section treats folded code as gone. Line tables do not: a breakpoint on any of the lines that became
+/// one piece of code is to work.
+fn forgets_folded(name: &[u8]) -> bool {
+    name.starts_with(b".debug_") && name != b".debug_line"
 }
 
 struct Site<'a> {

@@ -3,7 +3,7 @@
 use crate::arch::target::plan::Facts;
 use crate::image::Image;
 use crate::merge::MemberId;
-use crate::model::{Object, SectionKind, SymbolId};
+use crate::model::{Object, SectionId, SectionKind, SymbolId};
 use crate::tables::SymbolRef;
 use object::LittleEndian as LE;
 
@@ -63,6 +63,27 @@ pub fn targets(image: &Image, position: usize) -> Vec<Target> {
     list
 }
 
+/// The same for debug information, in which the symbols of folded sections are gone: two functions must not claim
+/// the same code.
+pub fn for_debug(image: &Image, position: usize, targets: &[Target]) -> Vec<Target> {
+    let object = image.object(position);
+    let first = object.first_global as usize;
+    let debug_target = |(index, target): (usize, &Target)| {
+        let id = object.symbol_id(index);
+        let section = if index >= first {
+            image.selection.sections[id.index()]
+        } else {
+            match object.symbol_section(index) {
+                0 => SectionId::NONE,
+                section => object.section_id(section as usize),
+            }
+        };
+        let is_folded = section != SectionId::NONE && image.live.is_folded(section);
+        if is_folded { Target::GONE } else { *target }
+    };
+    targets.iter().enumerate().map(debug_target).collect()
+}
+
 fn local(image: &Image, position: usize, object: &Object, index: usize) -> Target {
     let entry = &object.symbols[index];
     let section = object.symbol_section(index) as usize;
@@ -71,7 +92,7 @@ fn local(image: &Image, position: usize, object: &Object, index: usize) -> Targe
     }
     let kind = object.sections[section].kind;
     let id = object.section_id(section);
-    if kind == SectionKind::Ignored || !image.live.contains(id) {
+    if kind == SectionKind::Ignored || !image.live.has_address(id) {
         return Target::GONE;
     }
     if kind == SectionKind::Merge {
@@ -101,9 +122,7 @@ fn global(image: &Image, id: SymbolId) -> Target {
         return Target(Target::SPECIAL);
     }
     let section = image.selection.sections[id.index()];
-    if section != crate::model::SectionId::NONE && !image.live.contains(section)
-        || facts.has(Facts::UNDEFINED)
-    {
+    if section != SectionId::NONE && !image.live.has_address(section) || facts.has(Facts::UNDEFINED) {
         return Target::GONE;
     }
     Target::plain(image.addresses.symbols[id.index()])

@@ -1,5 +1,6 @@
 //! Relocatable objects (gABI: "ELF Header", "Sections", "Symbol Table", "Section Groups").
 
+use super::apart::keep_apart;
 use super::names::{CommonOutput, PLAIN_TEXT, array_order, is_debug_name, output_name, text_order};
 use super::{MappedInput, is_excluded};
 use crate::config::{Config, OutputKind, Strip};
@@ -17,6 +18,8 @@ use object::elf::{
 /// Range of section types that LLVM defines for the linker's eyes only (address significance, dependent
 /// libraries, call-graph profile, embedded bitcode, …).
 const SHT_LLVM: std::ops::RangeInclusive<u32> = 0x6fff_4c00..=0x6fff_4cff;
+/// SHT_LLVM_CALL_GRAPH_PROFILE.
+const SHT_LLVM_CALL_GRAPH_PROFILE: u32 = 0x6fff_4c09;
 /// SHT_X86_64_UNWIND.
 const SHT_X86_64_UNWIND: u32 = 0x7000_0001;
 /// How many section headers ahead the names of sections are asked for: they lie about, far from each other.
@@ -35,6 +38,7 @@ pub(super) fn parse(config: &Config, input: &MappedInput, names: &mut NameSink) 
     let mut object = Object {
         id: input.id,
         origin: input.origin,
+        role: input.role,
         is_lazy: input.is_lazy,
         exclude: is_excluded(config, input),
         sections: Vec::with_capacity(headers.len()),
@@ -55,6 +59,8 @@ pub(super) fn parse(config: &Config, input: &MappedInput, names: &mut NameSink) 
         warnings: Vec::new(),
         compressed: Vec::new(),
         companions: Vec::new(),
+        apart: Vec::new(),
+        call_graph: 0,
         has_gcc_lto: false,
     };
     let mut symtab = None;
@@ -68,6 +74,9 @@ pub(super) fn parse(config: &Config, input: &MappedInput, names: &mut NameSink) 
         if shdr.sh_type.get(LE) == SHT_SYMTAB {
             symtab = Some(shdr);
         }
+    }
+    if config.ordering.wants_apart() {
+        keep_apart(config, &mut object)?;
     }
     attach_relocations(config, &mut object, headers)?;
     if seen.merge {
@@ -295,6 +304,9 @@ fn read_section(
     let is_alloc = section.is_alloc();
     if section.has(SHF_EXCLUDE) && !is_alloc || SHT_LLVM.contains(&sh_type) {
         object.has_gcc_lto |= name.starts_with(b".gnu.lto_");
+        if sh_type == SHT_LLVM_CALL_GRAPH_PROFILE {
+            object.call_graph = index as u32;
+        }
         return Ok(section);
     }
     if sh_flags & u64::from(SHF_COMPRESSED) != 0 {

@@ -300,6 +300,7 @@ impl Joining<'_> {
             link,
         };
         let is_alone = group.is_some()
+            || object.apart.binary_search(&section.output).is_ok()
             || section.has(SHF_COMPRESSED)
             || is_merge && !can_join(section, entsize, !object.relocations(section).is_empty());
         let sections = &mut self.joined.sections;
