@@ -84,6 +84,9 @@ fn answer(typed: &Typed, questions: Questions) -> bool {
     if questions.emulations {
         print(&[help::emulations()]);
     }
+    if questions.directories {
+        print(&[help::directories()]);
+    }
     if questions.sysroot {
         print(&[typed.config.sysroot.as_ref().map_or(String::new(), |s| s.display().to_string())]);
     }

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 
 /// Where GNU ld looks for libraries on x86-64 Linux when no `-L` directory has them: the multiarch
 /// directories of Debian and its relatives first, then the `lib64` of others, then the common ones.
-const SYSTEM_DIRECTORIES: &[&[u8]] = &[
+pub const SYSTEM_DIRECTORIES: &[&[u8]] = &[
     b"=/usr/local/lib/x86_64-linux-gnu",
     b"=/lib/x86_64-linux-gnu",
     b"=/usr/lib/x86_64-linux-gnu",
