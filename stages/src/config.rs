@@ -7,6 +7,7 @@
 //!
 //! Field names follow the GNU ld manual where it has a word.
 
+use crate::reproduce::Reproduction;
 use crate::script::{Expr, SymbolList};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -149,6 +150,10 @@ pub struct Config {
 
     /// `--package-metadata=JSON`: contents of `.note.package`.
     pub package_metadata: Option<Vec<u8>>,
+    /// `--reproduce`, `--repro`: pack everything that goes into the link.
+    pub reproduce: Option<Reproduction>,
+    /// `--chroot`: absolute names in scripts and archives mean files below this directory.
+    pub chroot: Option<PathBuf>,
     /// `--dependency-file`.
     pub dependency_file: Option<PathBuf>,
     /// `-Map`: write a link map here (`-` is standard output).
@@ -522,6 +527,8 @@ impl Default for Config {
             image_base: None,
             section_starts: Vec::new(),
             package_metadata: None,
+            reproduce: None,
+            chroot: None,
             dependency_file: None,
             map_file: None,
             cref: false,

@@ -35,6 +35,7 @@ pub mod separate;
 pub mod build_id;
 pub mod commit;
 pub mod depfile;
+pub mod reproduce;
 pub mod map_file;
 pub mod arch;
 pub mod script;

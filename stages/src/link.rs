@@ -40,6 +40,7 @@ use crate::outputs::{self, Outputs};
 use crate::parse::{MappedInput, parse};
 use crate::relocatable;
 use crate::report::{Failed, Problem, Problems};
+use crate::reproduce;
 use crate::scan;
 use crate::script::{SymbolList, parse_dynamic_list, parse_version_script};
 use crate::seal::{Parsed, seal};
@@ -268,6 +269,7 @@ fn ingest(cx: &Cx) -> Result<(Inputs, Symbols, Opened), Failed> {
     finish(cx, flow.run(cx.pool))?;
 
     let opened = opener.finish();
+    reproduce::write(cx, &opened, &parsed)?;
     cx.problems.checkpoint()?;
     if opened.files == 0 {
         return Err(cx.problems.fail(Problem::error("no input files")));

@@ -25,7 +25,7 @@ use crate::report::{Problem, Severity};
 use crate::select::{Class, Provided, Selection};
 use object::elf::{STB_WEAK, STV_HIDDEN, STV_INTERNAL};
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Libraries that are looked up at most.
 const LIBRARIES_MAX: usize = 1000;
@@ -94,6 +94,20 @@ pub fn check(cx: &Cx, inputs: &Inputs, symbols: &Symbols, provided: &Provided, s
     }
 }
 
+/// The files of libraries that these need and that are no inputs: a link that checks them reads them.
+pub(crate) fn indirect<'s>(cx: &Cx, shared: impl Iterator<Item = &'s SharedObject>) -> Vec<PathBuf> {
+    let direct: Vec<&SharedObject> = shared.collect();
+    let mut libraries = Libraries::of(cx, direct.iter().copied());
+    for shared in &direct {
+        libraries.has_all_needs(shared);
+    }
+    let is_new = |path: &&Path| direct.iter().all(|shared| shared.origin.path != *path);
+    let mut paths: Vec<&Path> =
+        libraries.known.values().flatten().map(|needs| needs.path).filter(is_new).collect();
+    paths.sort_unstable();
+    paths.into_iter().map(Path::to_path_buf).collect()
+}
+
 /// What is wrong with a name, and the shared objects that need it.
 type Lacking = (Lack, Vec<Origin>);
 
@@ -139,10 +153,12 @@ struct Needs {
 
 impl<'a> Libraries<'a> {
     fn new(cx: &'a Cx<'a>, inputs: &Inputs) -> Libraries<'a> {
+        Libraries::of(cx, inputs.shared.iter().map(|id| inputs.shared_object(*id)))
+    }
+
+    fn of<'s>(cx: &'a Cx<'a>, shared: impl Iterator<Item = &'s SharedObject>) -> Libraries<'a> {
         let mut libraries = Libraries { cx, names: HashSet::new(), known: HashMap::new() };
-        for id in &inputs.shared {
-            libraries.add(inputs.shared_object(*id));
-        }
+        shared.for_each(|shared| libraries.add(shared));
         libraries
     }
 

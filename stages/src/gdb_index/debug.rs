@@ -256,7 +256,7 @@ mod tests {
             for offset in 0..320 {
                 relocations.find(from);
                 let found = relocations.find(offset).map(|entry| entry.r_offset.get(LE));
-                let is_there = offset >= 10 && offset <= 307 && (offset - 10) % 3 == 0;
+                let is_there = (10..=307).contains(&offset) && (offset - 10) % 3 == 0;
                 assert_eq!(found, is_there.then_some(offset), "{offset} from {from}");
             }
         }
