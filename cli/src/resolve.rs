@@ -100,7 +100,7 @@ pub fn resolve(typed: Typed, environment: Environment) -> Resolved {
         config.rpath = environment.run_path.filter(|path| !path.is_empty());
     }
 
-    if config.separate_debug_file.is_some() {
+    if config.separate_debug_file.is_some() && config.strip >= Strip::Debug {
         // -s and -S are about the output, which has nothing of it; the other file is there to have it.
         config.strip = Strip::None;
     }
@@ -184,6 +184,10 @@ fn contradictions(config: &Config) -> Vec<Problem> {
         "-r and --gdb-index contradict each other",
     );
     let is_separate = config.separate_debug_file.is_some();
+    check(
+        config.kind == OutputKind::Relocatable && config.strip == Strip::NonLines,
+        "-r and --strip-debug-non-line contradict each other",
+    );
     check(
         config.kind == OutputKind::Relocatable && is_separate,
         "-r and --separate-debug-file contradict each other",

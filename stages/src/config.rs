@@ -315,10 +315,14 @@ pub enum Visibility {
 }
 
 /// How much of the symbol and debug information to leave out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Strip {
     /// Keep everything.
     None,
+    /// `--strip-debug-gdb`: leave out debug sections that gdb does not read.
+    UnreadByGdb,
+    /// `--strip-debug-non-line`: leave out all debug information but that about source lines.
+    NonLines,
     /// `-S`: leave out debug sections.
     Debug,
     /// `-s`: leave out debug sections and the symbol table.

@@ -107,6 +107,7 @@ fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Open
     let provided = select::provide(cx.config, inputs, &mut symbols, &assignments(cx.config, opened));
     let selection = select::select(cx, inputs, &symbols, &provided, &scripts, &lists)?;
     crate::inflate::inflate(cx, inputs, &selection);
+    crate::line_tables::reduce(cx, inputs, &selection);
     cx.checkpoint()?;
     let inputs: &Inputs = inputs;
     crate::listing::report(cx, inputs, &symbols, &selection, opened);
