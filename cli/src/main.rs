@@ -15,6 +15,7 @@ mod messages;
 mod threads;
 mod profile;
 mod signals;
+mod early_exit;
 mod run;
 
 use engine::Tracer;
@@ -30,7 +31,17 @@ use typed::{Questions, Typed};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Keeps the allocator from giving memory back while the link runs: it would be asked for again, and what the kernel
+/// hands out it clears first.
+fn keep_memory() {
+    /// `mi_option_purge_delay` of mimalloc's `mi_option_t`: -1 is never.
+    const PURGE_DELAY: std::ffi::c_int = 15;
+    // SAFETY: sets a number in the allocator's options; there is one thread.
+    unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, -1) }
+}
+
 fn main() -> ExitCode {
+    keep_memory();
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     if let [first, command @ ..] = arguments.as_slice()
         && (first == "-run" || first == "--run")
@@ -48,17 +59,19 @@ fn main() -> ExitCode {
     if answer(&typed, questions) {
         return ExitCode::SUCCESS;
     }
+    let wants_fork = !typed.no_fork;
     let Resolved { config, problems, rules } = resolve::resolve(typed, Environment::of_process());
     rules.print(&problems);
     if rules.any_fatal(&problems) {
         return ExitCode::FAILURE;
     }
+    let caller = early_exit::fork(wants_fork);
     signals::clean_up_when_stopped();
     let outcome = linked(config);
     print(&outcome.listing);
     rules.print(&outcome.problems);
     let failed = !outcome.succeeded || rules.any_fatal(&outcome.problems);
-    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    caller.end(failed.into())
 }
 
 /// Links on as many threads as may be used, and profiles that if asked to.

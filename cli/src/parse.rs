@@ -345,7 +345,11 @@ mod tests {
         assert_eq!(messages(&["--hash-style=x"]), ["--hash-style=x: expected sysv, gnu, both or none"]);
         assert_eq!(messages(&["-m", "elf_i386"]), ["-m elf_i386: no such emulation; there is elf_x86_64"]);
         assert_eq!(messages(&["--threads=0"]), ["--threads=0: expected a number above 0"]);
-        assert_eq!(messages(&["--icf=all", "-q"]), ["--icf=all: not supported yet", "-q: not supported yet"]);
+        assert_eq!(messages(&["--icf=some"]), ["--icf=some: expected none, safe or all"]);
+        assert_eq!(
+            messages(&["--section-order=x", "--execute-only"]),
+            ["--section-order=x: not supported yet", "--execute-only: not supported yet"]
+        );
     }
 
     #[test]

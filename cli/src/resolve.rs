@@ -9,7 +9,7 @@ use crate::options::path;
 use crate::profile;
 use crate::reproduce;
 use crate::typed::Typed;
-use stages::config::{Config, InputName, OutputKind, Strip, UnresolvedPolicy};
+use stages::config::{BuildId, Config, Format, Icf, InputName, OutputKind, Strip, UnresolvedPolicy};
 use stages::report::Problem;
 use stages::reproduce::Reproduction;
 use std::ffi::OsString;
@@ -84,6 +84,12 @@ pub fn resolve(typed: Typed, environment: Environment) -> Resolved {
         config.kind = OutputKind::Relocatable;
     }
     problems.extend(contradictions(&config));
+    if config.format == Format::Binary {
+        // What only headers lead to, nobody could find.
+        config.strip = Strip::All;
+        config.build_id = BuildId::None;
+        config.package_metadata = None;
+    }
     problems.extend(profile::check(&config.profile));
 
     // -w takes --fatal-warnings back: what is not shown cannot fail a link.
@@ -179,6 +185,14 @@ fn contradictions(config: &Config) -> Vec<Problem> {
     };
     check(!config.is_shared() && !config.filters.is_empty(), "-F (--filter) needs -shared");
     check(!config.is_shared() && !config.auxiliaries.is_empty(), "-f (--auxiliary) needs -shared");
+    let has_no_symbols = config.strip == Strip::All || config.z.no_section_header;
+    check(
+        config.emit_relocs && has_no_symbols && config.kind != OutputKind::Relocatable,
+        "--emit-relocs contradicts -s (--strip-all) and -z nosectionheader: relocations name symbols",
+    );
+    let is_flat = config.format == Format::Binary;
+    check(is_flat && config.kind == OutputKind::Relocatable, "-r and --oformat=binary contradict each other");
+    check(is_flat && config.emit_relocs, "--emit-relocs and --oformat=binary contradict each other");
     check(
         config.kind == OutputKind::Relocatable && config.gdb_index,
         "-r and --gdb-index contradict each other",
@@ -199,6 +213,13 @@ fn contradictions(config: &Config) -> Vec<Problem> {
     let is_same =
         config.separate_debug_file.as_ref().is_some_and(|path| path.as_ref() == Some(&config.output));
     check(is_same, "--separate-debug-file: is the output itself");
+    let ordering = &config.ordering;
+    check(
+        ordering.symbol_ordering_file.is_some() && ordering.call_graph_ordering_file.is_some(),
+        "--symbol-ordering-file and --call-graph-ordering-file may not be used together",
+    );
+    let is_relocatable = config.kind == OutputKind::Relocatable;
+    check(is_relocatable && config.folding.icf != Icf::None, "-r and --icf may not be used together");
     if let (Some(common), Some(max)) = (config.z.common_page_size, config.z.max_page_size) {
         check(common > max, "-z common-page-size: larger than -z max-page-size");
     }

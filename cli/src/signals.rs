@@ -12,19 +12,23 @@ const SIGNALS: [c_int; 3] = [SIGHUP, SIGINT, SIGTERM];
 /// Removes temporary files when the process is told to stop.
 pub fn clean_up_when_stopped() {
     for signal in SIGNALS {
-        // SAFETY: both structures are plain data for which all zeros is a valid value, and are filled before
-        // use; the handler is a function of the type that `sigaction` calls without SA_SIGINFO. A signal that
-        // the parent had ignored (`nohup`) stays ignored.
-        unsafe {
-            let mut old: libc::sigaction = std::mem::zeroed();
-            if libc::sigaction(signal, std::ptr::null(), &mut old) != 0 || old.sa_sigaction == libc::SIG_IGN {
-                continue;
-            }
-            let mut action: libc::sigaction = std::mem::zeroed();
-            action.sa_sigaction = stop as extern "C" fn(c_int) as usize;
-            action.sa_flags = libc::SA_RESETHAND;
-            libc::sigaction(signal, &action, std::ptr::null_mut());
+        handle(signal, stop);
+    }
+}
+
+/// Has a signal handled once, unless the parent had it ignored (`nohup`): then it stays ignored.
+pub fn handle(signal: c_int, handler: extern "C" fn(c_int)) {
+    // SAFETY: both structures are plain data for which all zeros is a valid value, and are filled before use; the
+    // handler is a function of the type that `sigaction` calls without SA_SIGINFO.
+    unsafe {
+        let mut old: libc::sigaction = std::mem::zeroed();
+        if libc::sigaction(signal, std::ptr::null(), &mut old) != 0 || old.sa_sigaction == libc::SIG_IGN {
+            return;
         }
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = handler as usize;
+        action.sa_flags = libc::SA_RESETHAND;
+        libc::sigaction(signal, &action, std::ptr::null_mut());
     }
 }
 

@@ -22,6 +22,8 @@ pub struct Typed {
     pub saved: Vec<Modifiers>,
     /// Inside `--start-group` … `--end-group`.
     pub in_group: bool,
+    /// Groups and `--start-lib` so far.
+    pub groups: u32,
     /// `-L`, as typed: `=` and `$SYSROOT` still in place.
     pub library_paths: Vec<Vec<u8>>,
     /// `-Y`: directories to search instead of the system's own.
@@ -41,6 +43,8 @@ pub struct Typed {
     pub spoken: Vec<Spoken>,
     /// `-C`.
     pub directory: Option<PathBuf>,
+    /// `--no-fork`.
+    pub no_fork: bool,
     /// What to print instead of, or before, linking.
     pub questions: Questions,
     /// How messages look and which are shown.

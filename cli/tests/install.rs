@@ -1,5 +1,8 @@
 //! `install.sh` puts things where compilers find them.
 
+mod built;
+
+use built::built;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -10,8 +13,7 @@ fn compilers_find_what_is_installed() {
     let release = scratch.join("target/release");
     fs::create_dir_all(&release).unwrap();
     for file in ["manifold", "libmanifold_run.so"] {
-        let built = Path::new(env!("CARGO_BIN_EXE_manifold")).with_file_name(file);
-        fs::copy(built, release.join(file)).unwrap();
+        fs::copy(built(file), release.join(file)).unwrap();
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../install.sh");
     let stage = scratch.join("stage");

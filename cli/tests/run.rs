@@ -3,6 +3,9 @@
 //! To see which linker ran, the preloaded library is put beside a program that calls itself manifold,
 //! writes its arguments to a file and then, past all hooks, becomes the real linker.
 
+mod built;
+
+use built::built;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -122,11 +125,6 @@ impl Drop for Scene {
 /// another test starts, and could not be executed until that ends.
 fn copy(from: &Path, to: &Path) {
     assert!(Command::new("cp").arg(from).arg(to).status().unwrap().success());
-}
-
-/// A file of this build, beside the command.
-fn built(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_BIN_EXE_manifold")).with_file_name(name)
 }
 
 fn exists(program: &str) -> bool {

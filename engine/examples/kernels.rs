@@ -7,7 +7,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use engine::simd::{Kernels, Keys, NameHash, Pieces, rank, rank_prefix};
+use engine::simd::{Kernels, Keys, NameHash, Pieces};
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 /// A string table with the offsets of its names.
@@ -100,14 +100,5 @@ fn main() {
             }
         });
         println!("{:10} {:12.1} {:12.1}", "xxh3_128", memchr / n, only / n);
-        let mut prefix = Vec::new();
-        rank_prefix(&pieces.bitmap, &mut prefix);
-        let lookups = time(|| {
-            let sum: u64 = (0..n as usize)
-                .map(|i| u64::from(rank(&pieces.bitmap, &prefix, i * 61 % strtab.len()).unwrap_or(0)))
-                .sum();
-            black_box(sum);
-        });
-        println!("rank: {:.2} ns a lookup", lookups / n);
     }
 }

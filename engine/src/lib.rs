@@ -14,5 +14,5 @@ pub mod trace;
 
 pub use flow::{Flow, FlowError, Next, Receiver, Sender};
 pub use pool::{Panicked, Pool, Walk, run};
-pub use prefetch::prefetch;
+pub use prefetch::{prefetch, prefetch_all};
 pub use trace::{Label, Trace, Tracer};

@@ -24,13 +24,11 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod keys;
-pub mod rank;
 mod scalar;
 #[cfg(test)]
 mod tests;
 
 pub use keys::Keys;
-pub use rank::{rank, rank_prefix};
 
 use std::sync::OnceLock;
 
@@ -51,8 +49,7 @@ const _: () = assert!(size_of::<NameHash>() == 24);
 /// The strings of a section, in order. Reuse it: its buffers keep their memory.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Pieces {
-    /// A bit a unit of the section (a byte, or a wider character): set where a terminator is. [`rank()`] turns it
-    /// into a map from offsets to pieces.
+    /// A bit a unit of the section (a byte, or a wider character): set where a terminator is.
     pub bitmap: Vec<u64>,
     /// Where each piece ends: the offset in bytes behind its terminator, which is where the next begins.
     pub ends: Vec<u32>,

@@ -12,6 +12,7 @@ mod gdb_index;
 mod got;
 mod hash;
 mod headers;
+mod kept;
 mod notes;
 mod plt;
 mod relocations;
@@ -19,11 +20,12 @@ mod symtab;
 
 pub use eh_frame::UnwindPlan;
 pub use headers::{file_headers, section_headers};
-pub use notes::properties as merged_properties;
+pub use kept::KeptPlan;
+pub use notes::{package_note, properties as merged_properties};
 pub use symtab::SymbolTablePlan;
 
 use crate::arch::target;
-use crate::config::Strip;
+use crate::config::{Format, Strip};
 use crate::context::Cx;
 use crate::dynamic::Dynamic;
 use crate::elf::SHF_X86_64_LARGE;
@@ -97,6 +99,8 @@ pub enum Chunk {
     Commons(CommonPlace),
     /// The linker's name in `.comment`.
     Producer,
+    /// The nth table of relocations that stay in the output.
+    KeptRelocations(u32),
     /// `.symtab`.
     Symtab,
     /// `.symtab_shndx`.
@@ -146,6 +150,8 @@ pub struct Sizes {
     pub eh_frame_output: u32,
     /// `.symtab` and `.strtab`.
     pub symtab: SymbolTablePlan,
+    /// Relocations that stay in the output.
+    pub kept: KeptPlan,
     /// `.rela.dyn`.
     pub relocations: relocations::RelocationPlan,
     /// Names of output sections of inputs.
@@ -183,13 +189,14 @@ pub fn add(s: &Sizing, names: OutputNames, outputs: &mut Outputs) -> Sizes {
         ));
     }
     let note = notes::note(&properties);
-    if !note.is_empty() {
+    if !note.is_empty() && config.format == Format::Elf {
         list.push(word(b".note.gnu.property", SHT_NOTE, SHF_ALLOC, Chunk::Properties, note.len() as u64));
     }
     if let Some(size) = notes::build_id_size(config) {
         list.push(synthesized(b".note.gnu.build-id", SHT_NOTE, SHF_ALLOC, Chunk::BuildId, size, 2));
     }
-    if let Some(size) = notes::package_size(config) {
+    if let Some(note) = package_note(config) {
+        let size = note.len() as u64;
         list.push(synthesized(b".note.package", SHT_NOTE, SHF_ALLOC, Chunk::PackageMetadata, size, 2));
     }
     add_dynamic(s, list);
@@ -228,7 +235,17 @@ pub fn add(s: &Sizing, names: OutputNames, outputs: &mut Outputs) -> Sizes {
         list.push(synthesized(b".gnu_debuglink", SHT_PROGBITS, 0, Chunk::DebugLink, size, 2));
     }
     // What nothing went to is left out, with positions kept for those who hold them.
-    let symtab = symtab::plan(s);
+    let eh_frame_output = list.iter().position(|o| o.name == b".eh_frame" && !o.members.is_empty());
+    let (mut kept, mut needed, mut section_symbols) = (KeptPlan::default(), None, Vec::new());
+    if config.emit_relocs {
+        let is_named = |position: &usize| *position < names.names.len() || Some(*position) == eh_frame_output;
+        let positions = (0..list.len()).filter(is_named).filter(|p| !list[*p].members.is_empty());
+        section_symbols = positions.map(|position| position as u32).collect();
+        let (plan, symbols) = kept::plan(s, &outputs.objects, &unwind, list);
+        (kept, needed) = (plan, Some(symbols));
+    }
+    let (symtab, numbers) = symtab::plan(s, needed, section_symbols);
+    kept.numbers = numbers;
     if config.strip != Strip::All {
         list.push(table(word(b".symtab", SHT_SYMTAB, 0, Chunk::Symtab, symtab.symtab_size()), 24));
         list.push(synthesized(b".strtab", SHT_STRTAB, 0, Chunk::Strtab, symtab.strtab_size(), 0));
@@ -244,11 +261,11 @@ pub fn add(s: &Sizing, names: OutputNames, outputs: &mut Outputs) -> Sizes {
     if let Some(last) = list.last_mut() {
         last.append(Content::Chunk(Chunk::Shstrtab), shstrtab.1.len() as u64, 0);
     }
-    let eh_frame_output = list.iter().position(|o| o.name == b".eh_frame" && !o.members.is_empty());
     Sizes {
         unwind,
         eh_frame_output: eh_frame_output.map_or(u32::MAX, |p| p as u32),
         symtab,
+        kept,
         relocations,
         names,
         properties: note,
@@ -401,6 +418,7 @@ pub fn part_count(sizes: &Sizes, chunk: Chunk) -> usize {
         Chunk::Symtab => sizes.symtab.symtab_parts(),
         Chunk::Strtab => sizes.symtab.strtab_parts(),
         Chunk::RelaDyn => sizes.relocations.part_count(),
+        Chunk::KeptRelocations(table) => sizes.kept.part_count(table),
         _ => 1,
     }
 }
@@ -413,6 +431,7 @@ pub fn part_range(sizes: &Sizes, chunk: Chunk, part: usize, size: u64) -> (u64, 
         Chunk::Symtab => sizes.symtab.symtab_part(part),
         Chunk::Strtab => sizes.symtab.strtab_part(part),
         Chunk::RelaDyn => sizes.relocations.part_range(part),
+        Chunk::KeptRelocations(table) => sizes.kept.part_range(table, part),
         _ => (0, size),
     }
 }
@@ -426,7 +445,11 @@ pub fn write_part(image: &Image, chunk: Chunk, part: usize, address: u64, out: &
         }
         Chunk::Properties => out.copy_from_slice(&image.sizes.properties),
         Chunk::BuildId => notes::write_build_id(image, out),
-        Chunk::PackageMetadata => notes::write_package(image, out),
+        Chunk::PackageMetadata => {
+            if let Some(note) = package_note(image.cx.config) {
+                out.copy_from_slice(&note);
+            }
+        }
         Chunk::SysvHash => hash::write_sysv(image.dynamic, out),
         Chunk::GnuHash => hash::write_gnu(image.dynamic, out),
         Chunk::DynamicSymbols => dynamic_symbols::write(image, out),
@@ -456,6 +479,7 @@ pub fn write_part(image: &Image, chunk: Chunk, part: usize, address: u64, out: &
         Chunk::Producer => {
             out[..image.cx.config.producer.len()].copy_from_slice(image.cx.config.producer.as_bytes())
         }
+        Chunk::KeptRelocations(table) => kept::write(image, table, part, out),
         Chunk::GdbIndex => {
             if let Some(index) = image.gdb_index {
                 gdb_index::write(image, index, part, out);

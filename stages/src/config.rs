@@ -7,6 +7,12 @@
 //!
 //! Field names follow the GNU ld manual where it has a word.
 
+mod fold;
+mod order;
+
+pub use fold::{Folding, Icf};
+pub use order::{CallGraphSort, CommonSort, Ordering, Permutation, SectionSort, Shuffle};
+
 use crate::reproduce::Reproduction;
 use crate::script::{Expr, SymbolList};
 use std::num::NonZeroUsize;
@@ -19,6 +25,10 @@ pub struct Config {
     pub output: PathBuf,
     /// The kind of file to write.
     pub kind: OutputKind,
+    /// `--oformat`.
+    pub format: Format,
+    /// `-n`, `-N`.
+    pub magic: Magic,
     /// `-static`/`-Bstatic` in force for the whole link: no dynamic section unless position independent.
     pub is_static: bool,
     /// `-dynamic-linker`: contents of PT_INTERP. `None` with `no_dynamic_linker == false` means the
@@ -107,6 +117,11 @@ pub struct Config {
     /// `--warn-common`.
     pub warn_common: bool,
 
+    /// `--warn-backrefs`.
+    pub warn_backrefs: bool,
+    /// `--warn-backrefs-exclude`: globs of files whose symbols may be referred to from farther right.
+    pub warn_backrefs_exclude: Vec<Vec<u8>>,
+
     /// `--gc-sections`.
     pub gc_sections: bool,
     /// `--print-gc-sections`.
@@ -117,6 +132,10 @@ pub struct Config {
     pub start_stop_gc: bool,
     /// `-z start-stop-visibility=`.
     pub start_stop_visibility: Visibility,
+    /// `--icf` and what belongs to it.
+    pub folding: Folding,
+    /// In which order sections stand.
+    pub ordering: Ordering,
 
     /// `-s`, `-S`.
     pub strip: Strip,
@@ -160,6 +179,8 @@ pub struct Config {
     pub map_file: Option<PathBuf>,
     /// `--cref`: a cross reference table, behind the map or on standard output.
     pub cref: bool,
+    /// `--print-symbol-counts`: write how many symbols inputs define here (`-` is standard output).
+    pub symbol_counts: Option<PathBuf>,
     /// `-t`/`--trace`: list the input files on standard output.
     pub trace_inputs: bool,
     /// `--trace`: phase table; `--trace=FILE`: profile written to FILE.
@@ -204,6 +225,26 @@ pub enum OutputKind {
     Relocatable,
 }
 
+/// How segments relate to pages. The names are those of the magic numbers that told the kinds of a.out files apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Magic {
+    /// Segments have pages of their own (the default).
+    Zmagic,
+    /// `-n`: nothing is aligned to pages in the file; code stays read-only.
+    Nmagic,
+    /// `-N`: one segment, writable, for code and data.
+    Omagic,
+}
+
+/// `--oformat`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// ELF.
+    Elf,
+    /// `binary`: the bytes of memory alone.
+    Binary,
+}
+
 /// One input as the command line names it.
 #[derive(Debug, Clone)]
 pub struct Input {
@@ -239,6 +280,8 @@ pub struct Modifiers {
     pub format_binary: bool,
     /// `--just-symbols`/`-R FILE`.
     pub just_symbols: bool,
+    /// Number of the `--start-group` or `--start-lib` in force, from 1; 0 for none. Only `--warn-backrefs` asks.
+    pub group: u32,
 }
 
 /// `--hash-style`.
@@ -472,6 +515,8 @@ impl Default for Config {
         Config {
             output: PathBuf::from("a.out"),
             kind: OutputKind::Executable,
+            format: Format::Elf,
+            magic: Magic::Zmagic,
             is_static: false,
             dynamic_linker: None,
             no_dynamic_linker: false,
@@ -511,11 +556,15 @@ impl Default for Config {
             allow_multiple_definition: false,
             define_common: false,
             warn_common: false,
+            warn_backrefs: false,
+            warn_backrefs_exclude: Vec::new(),
             gc_sections: false,
             print_gc_sections: false,
             gc_keep_exported: false,
             start_stop_gc: false,
             start_stop_visibility: Visibility::Protected,
+            folding: Folding::default(),
+            ordering: Ordering::default(),
             strip: Strip::None,
             discard: Discard::Default,
             build_id: BuildId::None,
@@ -536,6 +585,7 @@ impl Default for Config {
             dependency_file: None,
             map_file: None,
             cref: false,
+            symbol_counts: None,
             trace_inputs: false,
             profile: Profile::Off,
             stats: false,

@@ -14,9 +14,10 @@ mod target;
 
 pub use alloc::relocate_record;
 pub(crate) use debug::tombstone;
-pub use target::{Target, targets};
+pub use target::{Target, for_debug, targets};
 
 use crate::chunks::{self, Chunk};
+use crate::config::Format;
 use crate::image::Image;
 use crate::outputs::Content;
 use object::elf::{SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS};
@@ -60,8 +61,11 @@ impl Task {
 pub fn tasks(image: &Image) -> Vec<Task> {
     let layout = image.layout;
     let mut headers = Task::new(0);
-    headers.is_headers = true;
-    headers.size = crate::layout::HEADER_SIZE + layout.segments.len() as u64 * crate::layout::SEGMENT_SIZE;
+    if image.cx.config.format == Format::Elf {
+        headers.is_headers = true;
+        headers.size =
+            crate::layout::HEADER_SIZE + layout.segments.len() as u64 * crate::layout::SEGMENT_SIZE;
+    }
     let mut cutter = Cutter { done: Vec::new(), open: headers };
     for position in &layout.order {
         let section = &image.outputs.sections[*position as usize];

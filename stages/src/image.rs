@@ -9,10 +9,10 @@ use crate::gdb_index::GdbIndex;
 use crate::intern::Symbols;
 use crate::layout::Layout;
 use crate::liveness::LiveSet;
-use crate::merge::Merged;
+use crate::merge::{MemberId, Merged};
 use crate::model::{Inputs, Object, SectionKind, SymbolId};
 use crate::outputs::{OutputSection, Outputs};
-use crate::scan::{Scan, local_facts};
+use crate::scan::Scan;
 use crate::select::{Provided, Selection};
 use crate::tables::{PltPlace, Slots, SymbolRef, Tables};
 use crate::unwind::Unwind;
@@ -64,6 +64,8 @@ pub struct Image<'a> {
     pub compressed: &'a [crate::compress::CompressedSection],
     /// For each live object, the value of each symbol; see [`crate::emit::Target`].
     pub targets: &'a [Vec<crate::emit::Target>],
+    /// If anything was folded, the same as debug information sees it.
+    pub debug_targets: &'a [Vec<crate::emit::Target>],
 }
 
 impl<'a> Image<'a> {
@@ -83,8 +85,7 @@ impl<'a> Image<'a> {
         match reference {
             SymbolRef::Global(id) => self.scan.facts.get(id),
             SymbolRef::Local(position, symbol) => {
-                let object = self.object(position as usize);
-                local_facts(object, symbol as usize, |section| self.live.contains(section))
+                self.scan.objects[position as usize].local_facts[symbol as usize]
             }
         }
     }
@@ -131,16 +132,22 @@ impl<'a> Image<'a> {
     }
     /// Where an offset into a merged section went.
     pub fn merged_address(&self, object: &Object, section: usize, offset: u64) -> u64 {
-        let id = object.section_id(section);
-        let (merged, pools) = if object.sections[section].is_alloc() {
-            (self.loaded, self.loaded_pools)
-        } else {
-            (self.debug, self.debug_pools)
-        };
-        match merged.member(id) {
-            Some(member) => pools[merged.pool_of(member)] + merged.offset(member, offset),
+        let is_loaded = object.sections[section].is_alloc();
+        match self.merged(is_loaded).member(object.section_id(section)) {
+            Some(member) => self.piece_address(is_loaded, member, offset),
             None => 0,
         }
+    }
+    /// The pools of loaded sections, or those of others.
+    pub fn merged(&self, is_loaded: bool) -> &'a Merged {
+        if is_loaded { self.loaded } else { self.debug }
+    }
+    /// Where an offset into a section went that became a member of a pool.
+    #[inline(always)]
+    pub fn piece_address(&self, is_loaded: bool, member: MemberId, offset: u64) -> u64 {
+        let merged = self.merged(is_loaded);
+        let pools = if is_loaded { self.loaded_pools } else { self.debug_pools };
+        pools[merged.pool_of(member)] + merged.offset(member, offset)
     }
     /// S + A of a relocation: where it points, all indirections left aside.
     pub fn pointee(&self, position: usize, object: &Object, relocation: &Rela) -> u64 {

@@ -10,7 +10,13 @@
 //!
 //! Every change of protection starts a new PT_LOAD. With `-z separate-code` (the default) code has pages of its
 //! own in the file, too; elsewhere two segments may share a page of the file, mapped twice, with addresses a page
-//! apart, so that the file has no holes.
+//! apart, so that the file has no holes. With `-n` code and read-only data are one segment and nothing is aligned to pages
+//! in the file; with `-N` there is one segment for everything, writable, and no page matters.
+
+mod flat;
+
+pub use crate::config::Magic;
+pub use flat::flatten;
 
 use crate::elf::SHF_X86_64_LARGE;
 use crate::outputs::OutputSection;
@@ -44,8 +50,14 @@ pub struct Shape {
     pub rodynamic: bool,
     /// `--section-start`: fixed addresses.
     pub starts: Vec<(Vec<u8>, u64)>,
-    /// Read-only data may share the code's segment (`--no-rosegment`).
+    /// Read-only data may share the code's segment (`--no-rosegment`, `-n`).
     pub merge_rodata_with_code: bool,
+    /// How segments relate to pages.
+    pub magic: Magic,
+    /// The file begins with headers.
+    pub has_headers: bool,
+    /// The first PT_LOAD holds them.
+    pub loads_headers: bool,
 }
 
 /// Where a section is.
@@ -232,7 +244,7 @@ fn load_flags(section: &OutputSection, shape: &Shape) -> u32 {
         flags |= PF_W;
     }
     if section.has(SHF_EXECINSTR) {
-        flags |= PF_X;
+        flags |= if shape.magic == Magic::Omagic { PF_X | PF_W } else { PF_X };
     }
     flags
 }
@@ -272,7 +284,8 @@ fn place_all<'a>(
     order: &[u32],
     count: usize,
 ) -> (Placer<'a>, Vec<Segment>, (u64, u64, u64)) {
-    let mut state = Placer::new(sections, shape, HEADER_SIZE + count as u64 * SEGMENT_SIZE);
+    let header_size = if shape.has_headers { HEADER_SIZE + count as u64 * SEGMENT_SIZE } else { 0 };
+    let mut state = Placer::new(sections, shape, header_size);
     let is_tls = |i: &&u32| sections[**i as usize].has(SHF_ALLOC) && sections[**i as usize].has(SHF_TLS);
     let tls_align =
         order.iter().filter(is_tls).map(|i| 1 << sections[*i as usize].align_log2).max().unwrap_or(1);
@@ -316,6 +329,8 @@ struct Placer<'a> {
     /// Start addresses are in step with offsets modulo this: the page size, or the strictest alignment of any
     /// section if that is more, because the loader moves the image by multiples of the strictest `p_align`.
     page: u64,
+    /// Start addresses that were given are in step with offsets modulo this.
+    step: u64,
     header_size: u64,
     image_end: u64,
 }
@@ -324,10 +339,10 @@ struct Placer<'a> {
 fn continues(load: &Load, section: &OutputSection, shape: &Shape) -> bool {
     let flags = load_flags(section, shape);
     let is_large = is_far(section);
-    let same = if shape.merge_rodata_with_code && (flags | load.flags) & PF_W == 0 {
-        true
-    } else {
-        load.flags == flags
+    let same = match shape.magic {
+        Magic::Omagic => true,
+        _ if shape.merge_rodata_with_code && (flags | load.flags) & PF_W == 0 => true,
+        _ => load.flags == flags,
     };
     same && load.is_relro == is_relro(section, shape) && load.is_large == is_large
 }
@@ -342,8 +357,13 @@ fn first_load(shape: &Shape) -> Load {
         address: shape.image_base,
         file_end: 0,
         memory_end: shape.image_base,
-        align: shape.page_size,
+        align: segment_align(shape),
     }
+}
+
+/// The least `p_align` of a PT_LOAD.
+fn segment_align(shape: &Shape) -> u64 {
+    if shape.magic == Magic::Zmagic { shape.page_size } else { 1 }
 }
 
 /// Whether a section has a segment apart, behind everything that must be near code.
@@ -376,6 +396,8 @@ impl<'a> Placer<'a> {
     fn new(sections: &'a [OutputSection], shape: &'a Shape, header_size: u64) -> Placer<'a> {
         let loaded = sections.iter().filter(|s| s.has(SHF_ALLOC) && !s.members.is_empty());
         let strictest = loaded.map(|s| 1 << s.align_log2).max().unwrap_or(1);
+        // Without pages the strictest alignment is the only one that counts.
+        let page = if shape.magic == Magic::Omagic { strictest } else { strictest.max(shape.page_size) };
         Placer {
             sections,
             shape,
@@ -384,7 +406,8 @@ impl<'a> Placer<'a> {
             offset: header_size,
             address: shape.image_base + header_size,
             next_index: 1,
-            page: strictest.max(shape.page_size),
+            page,
+            step: if shape.magic == Magic::Zmagic { page } else { strictest },
             header_size,
             image_end: shape.image_base + header_size,
         }
@@ -399,14 +422,14 @@ impl<'a> Placer<'a> {
             self.offset += section.size;
             return;
         }
-        if self.loads.is_empty() {
+        if self.loads.is_empty() && self.shape.loads_headers {
             let mut load = first_load(self.shape);
             load.file_end = self.header_size;
             load.memory_end = load.address + self.header_size;
             self.loads.push(load);
         }
         if !is_tbss(section) {
-            self.start_segment_for(section);
+            self.start_segment_for(section, align);
         }
         let address = self.address.next_multiple_of(align);
         if is_tbss(section) {
@@ -439,30 +462,29 @@ impl<'a> Placer<'a> {
     }
 
     /// Opens a new PT_LOAD where the protection changes, at a fixed address, and behind zero-filled data.
-    fn start_segment_for(&mut self, section: &OutputSection) {
-        let Some(load) = self.loads.last().copied() else { return };
+    fn start_segment_for(&mut self, section: &OutputSection, align: u64) {
         let fixed =
             self.shape.starts.iter().rfind(|(name, _)| name == section.name).map(|(_, address)| *address);
-        let is_gap =
-            load.memory_end - load.address > load.file_end - load.offset && section.sh_type != SHT_NOBITS;
-        if continues(&load, section, self.shape) && fixed.is_none() && !is_gap {
+        let is_gap = |load: &Load| {
+            load.memory_end - load.address > load.file_end - load.offset && section.sh_type != SHT_NOBITS
+        };
+        let continued = self.loads.last().filter(|load| continues(load, section, self.shape));
+        if continued.is_some_and(|load| fixed.is_none() && !is_gap(load)) {
             return;
         }
-        let page = self.page;
         let flags = load_flags(section, self.shape);
-        let code_changes = (flags | load.flags) & PF_X != 0 && flags & PF_X != load.flags & PF_X;
         if let Some(address) = fixed {
-            // The offset follows the address modulo the page size.
-            let start = self.offset.next_multiple_of(page) + address % page;
+            // The offset follows the address.
+            let start = self.offset.next_multiple_of(self.step) + address % self.step;
             self.offset = start;
             self.address = address;
-        } else if self.shape.separate_all || load.is_relro || self.shape.separate_code && code_changes {
-            // Behind RELRO the file goes on at a page of its own, too: what is protected must not be mapped twice.
-            self.offset = self.offset.next_multiple_of(page);
-            self.address = self.address.next_multiple_of(page);
+        } else if let Some(load) = self.loads.last().copied() {
+            self.turn_page(&load, flags);
         } else {
-            // The same page of the file, mapped once more at the next page of memory.
-            self.address = self.address.next_multiple_of(page) + self.offset % page;
+            // The headers are in no segment: the first one begins with its first section.
+            let start = self.address.next_multiple_of(align);
+            self.offset += start - self.address;
+            self.address = start;
         }
         self.loads.push(Load {
             flags,
@@ -472,8 +494,22 @@ impl<'a> Placer<'a> {
             address: self.address,
             file_end: self.offset,
             memory_end: self.address,
-            align: self.shape.page_size,
+            align: segment_align(self.shape),
         });
+    }
+
+    /// Moves on to where a segment with these flags begins, behind another one.
+    fn turn_page(&mut self, load: &Load, flags: u32) {
+        let page = self.page;
+        let code_changes = (flags | load.flags) & PF_X != 0 && flags & PF_X != load.flags & PF_X;
+        if self.shape.separate_all || load.is_relro || self.shape.separate_code && code_changes {
+            // Behind RELRO the file goes on at a page of its own, too: what is protected must not be mapped twice.
+            self.offset = self.offset.next_multiple_of(page);
+            self.address = self.address.next_multiple_of(page);
+        } else {
+            // The same page of the file, mapped once more at the next page of memory.
+            self.address = self.address.next_multiple_of(page) + self.offset % page;
+        }
     }
 
     /// The loader protects whole pages, so the PT_LOAD that RELRO covers reaches to the end of its last one.

@@ -310,6 +310,7 @@ fn signed_leb128(out: &mut Vec<u8>, mut value: i64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gimli::Reader as _;
 
     #[test]
     fn numbers_are_read_back() {

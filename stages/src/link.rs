@@ -8,7 +8,7 @@
 //!                  /--------+---------\
 //!             liveness            merge(debug)       lanes that do not need each other
 //!                  \--------+---------/
-//!         merge(loaded) . scan . gdb-index . size
+//!     merge(loaded) . fold . scan . gdb-index . size   (fold: only with --icf)
 //!                           |  every size is known
 //!                         layout                     the one serial step: short
 //!                           |  every address is known
@@ -24,18 +24,20 @@ use crate::build_id::{self, ChunkDigest, chunk_digest};
 use crate::chunks::{self, Sizes, Sizing};
 use crate::commit::Output;
 use crate::compress;
-use crate::config::{BuildId, Config, DebugCompression, OutputKind};
+use crate::config::{BuildId, Config, DebugCompression, Icf, InputName, OutputKind};
 use crate::context::Cx;
 use crate::dynamic;
 use crate::emit::{self, Task};
+use crate::fold;
 use crate::gdb_index;
 use crate::image::Image;
 use crate::intern::{NameBatch, NameSink, SHARDS, Shard, Symbols};
-use crate::layout::{Layout, Shape, layout as layout_of};
+use crate::layout::{Layout, Shape};
 use crate::liveness::{self, LiveSet};
 use crate::merge::{self, Merged};
 use crate::model::{File, Inputs};
 use crate::open::{Opened, Opener};
+use crate::order;
 use crate::outputs::{self, Outputs};
 use crate::parse::{MappedInput, parse};
 use crate::relocatable;
@@ -111,11 +113,12 @@ fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Open
     cx.checkpoint()?;
     let inputs: &Inputs = inputs;
     crate::listing::report(cx, inputs, &symbols, &selection, opened);
+    crate::backrefs::warn(cx, inputs, &symbols, &selection, opened);
 
     let seed = seed();
     let names = outputs::number_names(inputs, &selection);
     let is_kept = |id: crate::model::SectionId| !selection.discarded[id.index()];
-    let ((unwind, live), debug) = cx.pool.join(
+    let ((unwind, mut live), debug) = cx.pool.join(
         || {
             let unwind = unwind::read(cx, inputs, &selection);
             let live = liveness::mark(cx, inputs, &symbols, &provided, &selection, &unwind);
@@ -126,14 +129,27 @@ fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Open
             merge::merge(cx, inputs, "merge/debug", &candidates, seed)
         },
     );
+    let merge_loaded = |live: &LiveSet| {
+        let is_live = |id| live.contains(id);
+        let candidates = outputs::merge_candidates(cx, inputs, &selection, &names, true, is_live);
+        merge::merge(cx, inputs, "merge/loaded", &candidates, seed)
+    };
+    // Folding compares what code points to, so it wants to know which strings are equal; else nobody waits for them.
+    let early = (cx.config.folding.icf != Icf::None).then(|| merge_loaded(&live));
+    if let Some(loaded) = &early {
+        let sources = fold::Sources {
+            inputs,
+            symbols: &symbols,
+            provided: &provided,
+            selection: &selection,
+            unwind: &unwind,
+        };
+        fold::fold(cx, &sources, &names, loaded, &mut live, seed);
+    }
     let ((loaded, scan), gdb_index) = cx.pool.join(
         || {
             cx.pool.join(
-                || {
-                    let is_live = |id| live.contains(id);
-                    let candidates = outputs::merge_candidates(cx, inputs, &selection, &names, true, is_live);
-                    merge::merge(cx, inputs, "merge/loaded", &candidates, seed)
-                },
+                || early.unwrap_or_else(|| merge_loaded(&live)),
                 || scan::scan(cx, inputs, &symbols, &provided, &selection, &live, &unwind),
             )
         },
@@ -144,7 +160,9 @@ fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Open
 
     let tables = tables::assign(cx, inputs, &symbols, &selection, &scan);
     let dynamic = dynamic::collect(cx, inputs, &symbols, &selection, &scan, &tables);
-    let mut outputs = outputs::gather(cx, inputs, &selection, &names, &live, &loaded, &debug);
+    let order = order::order(cx, inputs, &symbols, &selection, &live);
+    let mut outputs =
+        outputs::gather(cx, inputs, &selection, &names, &live, order.as_ref(), [&loaded, &debug]);
     let sizing = Sizing {
         cx,
         inputs,
@@ -209,9 +227,14 @@ fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Open
         gdb_index: gdb_index.as_ref(),
         compressed: &[],
         targets: &[],
+        debug_targets: &[],
     };
     let targets = cx.pool.map("layout/targets", selection.objects.len(), 8, |n| emit::targets(&image, n));
-    let image = Image { targets: &targets, ..image };
+    let with_debug = if live.has_folded() { targets.len() } else { 0 };
+    let debug_targets =
+        cx.pool.map("layout/targets", with_debug, 8, |n| emit::for_debug(&image, n, &targets[n]));
+    let image = Image { targets: &targets, debug_targets: &debug_targets, ..image };
+    crate::symbol_counts::write(cx, inputs, &selection)?;
     if cx.config.compress_debug == DebugCompression::None {
         write_output(&image, &shape)?;
     } else {
@@ -219,7 +242,7 @@ fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Open
         let mut outputs = outputs.clone();
         compress::replace(&mut outputs, &compressed);
         // Nothing that is loaded changes its size, so addresses stay what they are.
-        let layout = layout_of(&outputs.sections, &shape);
+        let layout = shape::place(cx, &outputs, &shape);
         write_output(
             &Image { outputs: &outputs, layout: &layout, compressed: &compressed, ..image },
             &shape,
@@ -272,7 +295,9 @@ fn ingest(cx: &Cx) -> Result<(Inputs, Symbols, Opened), Failed> {
     let opened = opener.finish();
     reproduce::write(cx, &opened, &parsed)?;
     cx.problems.checkpoint()?;
-    if opened.files == 0 {
+    // An archive without members is an input all the same; a script that came by -T is not.
+    let is_input = |input: &crate::config::Input| !matches!(input.name, InputName::Script(_));
+    if opened.files == 0 && !cx.config.inputs.iter().any(is_input) {
         return Err(cx.problems.fail(Problem::error("no input files")));
     }
     let mut symbols = Symbols::seal(shards, seed);
@@ -314,9 +339,12 @@ fn place(
     sizes: &mut Sizes,
     outputs: &mut Outputs,
 ) -> (Layout, Addresses) {
-    outputs::drop_empty(inputs, selection, outputs);
+    if !cx.config.emit_relocs {
+        // Relocations that stay may name any section.
+        outputs::drop_empty(inputs, selection, outputs);
+    }
     loop {
-        let layout = cx.pool.serial("layout", || layout_of(&outputs.sections, shape));
+        let layout = cx.pool.serial("layout", || shape::place(cx, outputs, shape));
         let ibt = sizes.ibt;
         let addresses = values::resolve(&Resolving {
             cx,

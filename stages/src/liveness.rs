@@ -1,7 +1,7 @@
 //! Marks the input sections the output needs (`--gc-sections`).
 //!
 //! In: [`Selection`], [`Unwind`]. Out: [`LiveSet`], one flag an input section.
-//! Not here: folding equal sections; leaving out symbols (`chunks/symtab`).
+//! Not here: folding equal sections (`fold`); leaving out symbols (`chunks/symtab`).
 //!
 //! A section is live if a root names it or a live section relocates against it. Roots are the entry point and
 //! what the command line asks to keep, exported symbols, sections that run or are found without being referred to
@@ -13,7 +13,7 @@
 //! information) are always live and keep nothing.
 //!
 //! Invariants
-//! - Flags are only set, never cleared: the order of visits cannot change the result.
+//! - Flags are only set here, never cleared: the order of visits cannot change the result.
 //! - A section that lost its COMDAT election is never live.
 //!
 //! Cost: one pass over the relocations of live sections.
@@ -30,18 +30,66 @@ use engine::Walk;
 use object::LittleEndian as LE;
 use object::elf::{SHF_GNU_RETAIN, SHT_FINI_ARRAY, SHT_INIT_ARRAY, SHT_NOTE, SHT_PREINIT_ARRAY};
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// What is known of a section: one byte, so that a reference to a section that is live already, as nearly all
+/// are, costs no more than that byte.
+mod state {
+    /// Not for the output, whoever refers to it.
+    pub const BARRED: u8 = 0;
+    /// Nobody has referred to it so far.
+    pub const WAITING: u8 = 1;
+    /// In the output.
+    pub const LIVE: u8 = 2;
+    /// Not in the output: an equal section stands for it.
+    pub const FOLDED: u8 = 3;
+}
 
 /// Which input sections reach the output.
 #[derive(Debug)]
 pub struct LiveSet {
-    flags: Vec<bool>,
+    states: Vec<u8>,
+    /// By [`SectionId`], or empty if nothing was folded: the twin that stands for the section.
+    keepers: Vec<SectionId>,
 }
 
 impl LiveSet {
-    /// Whether a section is live.
+    /// Whether the bytes of a section are in the output.
     pub fn contains(&self, id: SectionId) -> bool {
-        self.flags[id.index()]
+        self.states[id.index()] == state::LIVE
+    }
+    /// Whether a section has an address: its bytes are in the output, or those of its twin.
+    pub fn has_address(&self, id: SectionId) -> bool {
+        self.states[id.index()] >= state::LIVE
+    }
+    /// Whether a twin stands for a section.
+    pub fn is_folded(&self, id: SectionId) -> bool {
+        self.states[id.index()] == state::FOLDED
+    }
+    /// The section whose bytes stand for a section: its twin, or itself.
+    pub fn keeper(&self, id: SectionId) -> SectionId {
+        if self.is_folded(id) { self.keepers[id.index()] } else { id }
+    }
+    /// Whether a twin stands for any section.
+    pub fn has_folded(&self) -> bool {
+        !self.keepers.is_empty()
+    }
+    /// The sections that twins stand for: (section, twin).
+    pub fn folded(&self) -> impl Iterator<Item = (SectionId, SectionId)> + '_ {
+        let pairs = self.keepers.iter().enumerate().map(|(n, keeper)| (SectionId(n as u32), *keeper));
+        pairs.filter(|(_, keeper)| *keeper != SectionId::NONE)
+    }
+    /// Lets a twin stand for a section.
+    pub(crate) fn fold(&mut self, section: SectionId, keeper: SectionId) {
+        if self.keepers.is_empty() {
+            self.keepers = vec![SectionId::NONE; self.states.len()];
+        }
+        self.states[section.index()] = state::FOLDED;
+        self.keepers[section.index()] = keeper;
+    }
+    /// Leaves a section out after all.
+    pub(crate) fn drop(&mut self, section: SectionId) {
+        self.states[section.index()] = state::BARRED;
     }
 }
 
@@ -54,13 +102,13 @@ pub fn mark(
     selection: &Selection,
     unwind: &Unwind,
 ) -> LiveSet {
-    let flags: Vec<AtomicBool> = (0..inputs.section_bound).map(|_| AtomicBool::new(false)).collect();
+    let states: Vec<AtomicU8> = (0..inputs.section_bound).map(|_| AtomicU8::new(state::BARRED)).collect();
     let marking = Marking {
         cx,
         inputs,
         selection,
         unwind,
-        flags: &flags,
+        states: &states,
         objects: object_positions(inputs, selection),
     };
     if cx.config.gc_sections {
@@ -71,7 +119,7 @@ pub fn mark(
     } else {
         marking.keep_all();
     }
-    LiveSet { flags: flags.into_iter().map(AtomicBool::into_inner).collect() }
+    LiveSet { states: states.into_iter().map(AtomicU8::into_inner).collect(), keepers: Vec::new() }
 }
 
 /// Position in [`Selection::objects`] by file id.
@@ -91,7 +139,7 @@ struct Marking<'a> {
     inputs: &'a Inputs,
     selection: &'a Selection,
     unwind: &'a Unwind,
-    flags: &'a [AtomicBool],
+    states: &'a [AtomicU8],
     objects: Vec<u32>,
 }
 
@@ -107,19 +155,22 @@ impl Marking<'_> {
             let object = self.inputs.object(self.selection.objects[i]);
             for (index, section) in object.sections.iter().enumerate() {
                 if self.is_candidate(object, index, section) {
-                    self.flags[object.section_id(index).index()].store(true, Ordering::Relaxed);
+                    self.state(object.section_id(index)).store(state::LIVE, Ordering::Relaxed);
                 }
             }
         });
     }
 
-    /// Sets the flag; true if it was not set before and the section may be live at all.
-    fn claim(&self, object: &Object, index: u32) -> bool {
-        let section = &object.sections[index as usize];
-        let flag = &self.flags[object.section_id(index as usize).index()];
-        self.is_candidate(object, index as usize, section)
-            && !flag.load(Ordering::Relaxed)
-            && !flag.swap(true, Ordering::Relaxed)
+    fn state(&self, id: SectionId) -> &AtomicU8 {
+        &self.states[id.index()]
+    }
+
+    /// Makes a section live; true if it was not before and may be at all.
+    #[inline]
+    fn claim(&self, id: SectionId) -> bool {
+        let state = self.state(id);
+        state.load(Ordering::Relaxed) == state::WAITING
+            && state.swap(state::LIVE, Ordering::Relaxed) == state::WAITING
     }
 
     fn run(&self, symbols: &Symbols, provided: &Provided) {
@@ -136,12 +187,13 @@ impl Marking<'_> {
                 let object = self.inputs.object(self.selection.objects[i]);
                 let mut places = Vec::new();
                 for (index, section) in object.sections.iter().enumerate() {
-                    let is_root = match section.kind {
-                        SectionKind::Ignored => false,
-                        _ if !section.is_alloc() => true,
-                        _ => is_kept(object, section, &started),
-                    };
-                    if is_root && self.claim(object, index as u32) && section.is_alloc() {
+                    if !self.is_candidate(object, index, section) {
+                        continue;
+                    }
+                    let is_root = !section.is_alloc() || is_kept(object, section, &started);
+                    let known = if is_root { state::LIVE } else { state::WAITING };
+                    self.state(object.section_id(index)).store(known, Ordering::Relaxed);
+                    if is_root && section.is_alloc() {
                         places.push((object.id, index as u32));
                     }
                 }
@@ -151,7 +203,12 @@ impl Marking<'_> {
         for id in self.root_symbols(symbols) {
             self.push_symbol(id, &mut |place| roots.push(place));
         }
-        self.cx.pool.walk("liveness/mark", roots, |place: Place, walk| self.visit(place, walk));
+        self.cx.pool.walk_ahead(
+            "liveness/mark",
+            roots,
+            |place| self.announce(*place),
+            |place, walk| self.visit(place, walk),
+        );
     }
 
     /// Entry point, command line, exports, and what `--defsym` expressions mention.
@@ -185,14 +242,18 @@ impl Marking<'_> {
 
     fn push_symbol(&self, id: SymbolId, push: &mut impl FnMut(Place)) {
         let section = self.selection.sections[id.index()];
-        if section == SectionId::NONE {
-            return;
+        if section != SectionId::NONE && self.claim(section) {
+            let object = self.inputs.object(self.selection.def(id).file());
+            push_to(object, section.0 - object.section_base, push);
         }
-        let object = self.inputs.object(self.selection.def(id).file());
-        let index = section.0 - object.section_base;
-        if self.claim(object, index) {
-            push((object.id, index));
-        }
+    }
+
+    /// Asks for the relocations of a section that will be visited soon. Its header was asked for by [`push_to`].
+    fn announce(&self, (file, index): Place) {
+        let object = self.inputs.object(file);
+        let relocations = object.relocations(&object.sections[index as usize]);
+        engine::prefetch(relocations, 0);
+        engine::prefetch(relocations, 3);
     }
 
     fn visit(&self, (file, index): Place, walk: &mut Walk<Place>) {
@@ -214,6 +275,14 @@ impl Marking<'_> {
     }
 
     fn follow(&self, object: &Object, relocations: &[crate::elf::Rela], push: &mut impl FnMut(Place)) {
+        // Most sections have few relocations, whose symbols lie apart: ask for all before waiting for one.
+        for relocation in relocations.iter().take(16) {
+            let symbol = relocation.r_sym(LE, false) as usize;
+            match symbol.checked_sub(object.first_global as usize) {
+                Some(global) => engine::prefetch(&object.ids, global),
+                None => engine::prefetch(object.symbols, symbol),
+            }
+        }
         for relocation in relocations {
             let symbol = relocation.r_sym(LE, false) as usize;
             if symbol == 0 || symbol >= object.symbols.len() {
@@ -225,8 +294,8 @@ impl Marking<'_> {
                 continue;
             }
             let index = object.symbol_section(symbol);
-            if index != 0 && self.claim(object, index) {
-                push((object.id, index));
+            if index != 0 && self.claim(object.section_id(index as usize)) {
+                push_to(object, index, push);
             }
         }
     }
@@ -234,7 +303,7 @@ impl Marking<'_> {
     /// Sections that follow this one by SHF_LINK_ORDER, and the other members of its group.
     fn follow_companions(&self, object: &Object, index: u32, push: &mut impl FnMut(Place)) {
         for companion in object.companions_of(index) {
-            if self.claim(object, companion) {
+            if self.claim(object.section_id(companion as usize)) {
                 push((object.id, companion));
             }
         }
@@ -244,11 +313,11 @@ impl Marking<'_> {
         for id in &self.selection.objects {
             let object = self.inputs.object(*id);
             for (index, section) in object.sections.iter().enumerate() {
-                let id = object.section_id(index).index();
+                let id = object.section_id(index);
                 if section.is_alloc()
                     && self.is_candidate(object, index, section)
                     && section.kind != SectionKind::EhFrame
-                    && !self.flags[id].load(Ordering::Relaxed)
+                    && self.state(id).load(Ordering::Relaxed) != state::LIVE
                 {
                     let name = String::from_utf8_lossy(object.section_name(index)).into_owned();
                     self.cx.problems.say(format!("removing unused section {}:({name})", object.origin));
@@ -256,6 +325,14 @@ impl Marking<'_> {
             }
         }
     }
+}
+
+/// Puts a section on the way to its visit, and asks for its header and the one of its relocations, which mostly
+/// follows.
+fn push_to(object: &Object, index: u32, push: &mut impl FnMut(Place)) {
+    engine::prefetch(&object.sections, index as usize);
+    engine::prefetch(&object.sections, index as usize + 1);
+    push((object.id, index));
 }
 
 /// Whether a section stays although nothing refers to it.

@@ -11,10 +11,11 @@
 
 use crate::context::Cx;
 use crate::image::Image;
-use crate::model::{File, Object, SymbolId};
+use crate::intern::Symbols;
+use crate::model::{File, Inputs, Object, SymbolId};
 use crate::outputs::{Content, Member};
 use crate::report::{Failed, Problem};
-use crate::select::Def;
+use crate::select::{Def, Selection};
 use object::LittleEndian as LE;
 use object::elf::{SHF_ALLOC, SHN_UNDEF, STT_FILE, STT_SECTION};
 use std::fmt::Write;
@@ -22,16 +23,29 @@ use std::path::{Path, PathBuf};
 
 /// Writes what the options ask for.
 pub fn write(cx: &Cx, image: &Image) -> Result<(), Failed> {
-    let config = cx.config;
     let mut text = String::new();
-    if config.map_file.is_some() {
+    if cx.config.map_file.is_some() {
+        heading(&mut text);
         map(image, &mut text);
     }
+    let Image { inputs, symbols, selection, .. } = *image;
+    save(cx, inputs, symbols, selection, text)
+}
+
+/// Writes a map, if there is one, and the cross reference table, if the options ask for one.
+pub(crate) fn save(
+    cx: &Cx,
+    inputs: &Inputs,
+    symbols: &Symbols,
+    selection: &Selection,
+    mut text: String,
+) -> Result<(), Failed> {
+    let config = cx.config;
     if config.cref {
         if !text.is_empty() {
             text.push('\n');
         }
-        cross_references(image, &mut text);
+        cross_references(cx, inputs, symbols, selection, &mut text);
     }
     if text.is_empty() {
         return Ok(());
@@ -60,24 +74,28 @@ fn in_directory(file: &Path, output: &Path) -> PathBuf {
 }
 
 /// One line of the map.
-fn line(text: &mut String, address: u64, size: u64, align: u64, indent: usize, what: &str) {
+pub(crate) fn line(text: &mut String, address: u64, size: u64, align: u64, indent: usize, what: &str) {
     // Formatting into a string cannot fail.
     let _ = writeln!(text, "{address:>16x} {address:>16x} {size:>8x} {align:>5} {:indent$}{what}", "");
 }
 
 /// Levels of the table.
-const INPUT: usize = 8;
-const SYMBOL: usize = 16;
+pub(crate) const INPUT: usize = 8;
+pub(crate) const SYMBOL: usize = 16;
 
-fn map(image: &Image, text: &mut String) {
+/// The first line of the map.
+pub(crate) fn heading(text: &mut String) {
     let _ = writeln!(
         text,
         "{:>16} {:>16} {:>8} {:>5} {:8}{:8}Symbol",
         "VMA", "LMA", "Size", "Align", "Out", "In"
     );
+}
+
+fn map(image: &Image, text: &mut String) {
     let symbols: Vec<Vec<(u32, u64, usize)>> =
         image.cx.pool.map("map", image.selection.objects.len(), 4, |position| {
-            symbols_of(image, image.object(position))
+            symbols_of(image.selection, image.object(position))
         });
     for position in &image.layout.order {
         let section = &image.outputs.sections[*position as usize];
@@ -136,12 +154,12 @@ fn inputs(
 }
 
 /// The symbols an object contributes: (section, value, index), ascending.
-fn symbols_of(image: &Image, object: &Object) -> Vec<(u32, u64, usize)> {
+pub(crate) fn symbols_of(selection: &Selection, object: &Object) -> Vec<(u32, u64, usize)> {
     let is_shown = |index: usize| {
         let entry = &object.symbols[index];
         let id = object.symbol_id(index);
         let is_winner = id == SymbolId::NONE || {
-            let def: Def = image.selection.def(id);
+            let def: Def = selection.def(id);
             def.file() == object.id && def.index() as usize == index
         };
         is_winner
@@ -161,24 +179,24 @@ fn name_of(image: &Image, object: &Object, symbol: usize) -> String {
 }
 
 /// Which files define and use each symbol that an object of the link mentions: the one that defines it first.
-fn cross_references(image: &Image, text: &mut String) {
+fn cross_references(cx: &Cx, inputs: &Inputs, symbols: &Symbols, selection: &Selection, text: &mut String) {
     const WIDTH: usize = 50;
     let mut mentions: Vec<(&[u8], bool, u32)> = Vec::new();
-    for file in &image.inputs.files {
+    for file in &inputs.files {
         match file {
-            File::Object(object) if image.selection.live[object.id.index()] => {
+            File::Object(object) if selection.live[object.id.index()] => {
                 for (n, id) in object.ids.iter().enumerate() {
                     let entry = &object.symbols[object.first_global as usize + n];
                     let is_use = entry.st_shndx.get(LE) == SHN_UNDEF;
-                    mentions.push((image.symbols.name(*id), is_use, object.id.0));
+                    mentions.push((symbols.name(*id), is_use, object.id.0));
                 }
             }
             _ => {}
         }
     }
     let named: std::collections::HashSet<&[u8]> = mentions.iter().map(|(name, ..)| *name).collect();
-    for id in &image.selection.shared {
-        let shared = image.inputs.shared_object(*id);
+    for id in &selection.shared {
+        let shared = inputs.shared_object(*id);
         let defined = shared.defined.iter().map(|symbol| (symbol, false));
         for (symbol, is_use) in defined.chain(shared.undefined.iter().map(|symbol| (symbol, true))) {
             let name = shared.symbol_name(symbol.index);
@@ -192,8 +210,8 @@ fn cross_references(image: &Image, text: &mut String) {
     let _ = writeln!(text, "Cross Reference Table\n\n{:WIDTH$}File", "Symbol");
     let mut last: &[u8] = b"";
     for (name, _, file) in mentions {
-        let origin = image.inputs.files[file as usize].origin();
-        let shown = if name == last { String::new() } else { image.cx.symbol_text(name) };
+        let origin = inputs.files[file as usize].origin();
+        let shown = if name == last { String::new() } else { cx.symbol_text(name) };
         // A name that fills its column gets a line of its own.
         if shown.chars().count() >= WIDTH {
             let _ = writeln!(text, "{shown}\n{:WIDTH$}{origin}", "");

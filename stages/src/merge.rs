@@ -13,8 +13,8 @@
 //! first to have: a prefix sum over sections gives each its place, so the order of the output is the order of
 //! first occurrence, whatever the threads did and whatever the hash's key.
 //!
-//! Lookup goes from an input offset through a bitmap of piece starts with ranks to the piece's number, and from
-//! there to its place in the pool; offsets into the middle of a piece keep their distance from its start.
+//! Lookup goes from an input offset through an index of blocks to the piece's number, and from there to how far it
+//! moved; offsets into the middle of a piece keep their distance from its start.
 
 mod pieces;
 mod table;
@@ -25,9 +25,9 @@ use crate::context::Cx;
 use crate::model::{FileId, Inputs, Section, SectionId, SectionKind};
 use crate::report::Problem;
 use object::elf::SHF_STRINGS;
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering};
-use table::{SHARDS, Table};
+use std::cell::RefCell;
+use std::ops::Range;
+use table::{ByShard, Offsets, SHARDS, Table};
 
 /// What may be merged with each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -48,8 +48,9 @@ struct Member {
     file: FileId,
     section: u32,
     pieces: Pieces,
-    /// For each piece: its number in the table while merging, then its offset in the pool.
-    places: Vec<AtomicU32>,
+    /// For each piece: its number in the table while merging, then how far it moved (modulo 2^32) from its
+    /// offset in the section to its offset in the pool.
+    moves: Box<[u32]>,
 }
 
 /// A pool after merging.
@@ -79,8 +80,8 @@ pub struct Merged {
     members: Vec<Member>,
     /// Which pool each member belongs to.
     pool_of: Vec<u32>,
-    /// Section to member.
-    index: HashMap<SectionId, u32>,
+    /// By [`SectionId`]: one more than the member it became, or 0.
+    index: Vec<u32>,
 }
 
 /// A section to be merged.
@@ -97,18 +98,30 @@ pub struct Candidate {
 impl Merged {
     /// The member a section became, if it was merged.
     pub fn member(&self, section: SectionId) -> Option<MemberId> {
-        self.index.get(&section).copied().map(MemberId)
+        self.index.get(section.index())?.checked_sub(1).map(MemberId)
     }
     /// The pool of a member.
+    #[inline(always)]
     pub fn pool_of(&self, member: MemberId) -> usize {
         self.pool_of[member.0 as usize] as usize
     }
+    /// Asks for everything [`Merged::offset`] reads of a member: worth it before many lookups.
+    pub fn prefetch(&self, member: MemberId) {
+        let member = &self.members[member.0 as usize];
+        member.pieces.prefetch();
+        engine::prefetch_all(&member.moves);
+    }
+    /// Number of pieces of a member.
+    pub fn piece_count(&self, member: MemberId) -> usize {
+        self.members[member.0 as usize].moves.len()
+    }
     /// Where an input offset of a member went: offset in the pool. Offsets behind the last piece keep their distance.
+    #[inline(always)]
     pub fn offset(&self, member: MemberId, offset: u64) -> u64 {
         let member = &self.members[member.0 as usize];
-        let (piece, start) = member.pieces.find(offset);
-        match member.places.get(piece) {
-            Some(place) => u64::from(place.load(Ordering::Relaxed)) + (offset - start),
+        match member.moves.get(member.pieces.find(offset)) {
+            // Of a section and a pool of less than 4 GiB, 32 bits are enough.
+            Some(moved) => u64::from((offset as u32).wrapping_add(*moved)),
             None => 0,
         }
     }
@@ -127,17 +140,25 @@ impl Merged {
         let member = &self.members[contribution.member as usize];
         let contents = inputs.object(member.file).sections[member.section as usize].contents;
         let align = 1u64 << self.pools[pool].key.align_log2;
-        let mut at = contribution.start;
-        for piece in 0..member.pieces.len() {
-            if member.pieces.is_owner(piece) {
-                let bytes = &contents[member.pieces.range(piece)];
-                at = at.next_multiple_of(align);
-                let start = (at - contribution.start) as usize;
-                out[start..start + bytes.len()].copy_from_slice(bytes);
-                at += bytes.len() as u64;
+        let mut at = 0usize;
+        for run in member.pieces.owned_runs() {
+            for pieces in together(&member.pieces, run, align) {
+                let bytes = &contents[pieces];
+                at = at.next_multiple_of(align as usize);
+                out[at..at + bytes.len()].copy_from_slice(bytes);
+                at += bytes.len();
             }
         }
     }
+}
+
+/// The bytes of a run of pieces, in parts that stay together in the output: all of it, unless each piece is aligned.
+fn together(pieces: &Pieces, run: Range<usize>, align: u64) -> impl Iterator<Item = Range<usize>> + '_ {
+    let step = if align == 1 { run.len().max(1) } else { 1 };
+    run.clone().step_by(step).map(move |first| {
+        let last = (first + step).min(run.end) - 1;
+        pieces.range(first).start..pieces.range(last).end
+    })
 }
 
 /// A merged section, as an index into [`Merged`].
@@ -165,32 +186,26 @@ pub fn merge(cx: &Cx, inputs: &Inputs, stage: &'static str, candidates: &[Candid
         let candidate = &candidates[i];
         let section = &inputs.object(candidate.file).sections[candidate.section as usize];
         cx.pool.tracer().add_bytes(section.contents.len());
-        let pool = pool_index(&candidate.key);
         // Pieces of different pools never meet: the pool is part of the key.
-        let (pieces, hashes) =
-            Pieces::split(section, seed ^ u64::from(pool).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let places: Vec<AtomicU32> = (0..pieces.len()).map(|_| AtomicU32::new(0)).collect();
-        table.insert(i as u32, &hashes, &places);
-        Member { file: candidate.file, section: candidate.section, pieces, places }
+        let seed = seed ^ u64::from(pool_index(&candidate.key)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        SCRATCH.with_borrow_mut(|(split, by_shard)| {
+            let mut pieces = Pieces::split(section, seed, split);
+            let mut numbers = vec![0u32; pieces.len()].into_boxed_slice();
+            let own = |piece| pieces.set_owner(piece, true);
+            table.insert(i as u32, split.hashes(), by_shard, &mut numbers, own);
+            Member { file: candidate.file, section: candidate.section, pieces, moves: numbers }
+        })
     });
-    let owners = table.seal();
-    // Who is first to have each piece, and how much room that takes.
-    let sizes: Vec<AtomicU32> = members.iter().map(|_| AtomicU32::new(0)).collect();
-    cx.pool.for_each_mut(stage, &mut members, grain(candidates.len()), |i, member| {
-        let align = 1u64 << candidates[i].key.align_log2;
-        let mut size = 0u64;
-        for piece in 0..member.pieces.len() {
-            let number = member.places[piece].load(Ordering::Relaxed);
-            if owners.owner(number) == (i as u32, piece as u32) {
-                member.pieces.set_owner(piece);
-                size = size.next_multiple_of(align) + member.pieces.range(piece).len() as u64;
-            }
-        }
-        let size = size.next_multiple_of(align);
-        match u32::try_from(size) {
-            Ok(size) => sizes[i].store(size, Ordering::Relaxed),
-            Err(_) => too_large(cx, inputs, member),
-        }
+    let (losers, offsets) = table.seal();
+    for loser in losers {
+        members[loser.section as usize].pieces.set_owner(loser.piece as usize, false);
+    }
+    let sizes = cx.pool.map(stage, members.len(), grain(members.len()), |i| {
+        let size = owned_size(&members[i].pieces, 1 << candidates[i].key.align_log2);
+        u32::try_from(size).unwrap_or_else(|_| {
+            too_large(cx, inputs, &members[i]);
+            0
+        })
     });
     let mut pools: Vec<Pool> =
         keys.iter().map(|key| Pool { key: *key, size: 0, contributions: Vec::new() }).collect();
@@ -200,7 +215,7 @@ pub fn merge(cx: &Cx, inputs: &Inputs, stage: &'static str, candidates: &[Candid
         let index = pool_index(&candidate.key);
         pool_of.push(index);
         let pool = &mut pools[index as usize];
-        let size = u64::from(sizes[i].load(Ordering::Relaxed));
+        let size = u64::from(sizes[i]);
         starts[i] = pool.size;
         if size > 0 {
             pool.contributions.push(Contribution { member: i as u32, start: pool.size, size });
@@ -212,13 +227,29 @@ pub fn merge(cx: &Cx, inputs: &Inputs, stage: &'static str, candidates: &[Candid
             cx.problems.push(Problem::error("a pool of merged strings is larger than 4 GiB"));
         }
     }
-    place(cx, stage, candidates, &mut members, &starts, &owners);
-    let index = candidates
-        .iter()
-        .enumerate()
-        .map(|(i, c)| (inputs.object(c.file).section_id(c.section as usize), i as u32))
-        .collect();
+    place(cx, stage, candidates, &mut members, &starts, &offsets);
+    let mut index = vec![0; inputs.section_bound];
+    for (i, candidate) in candidates.iter().enumerate() {
+        let id = inputs.object(candidate.file).section_id(candidate.section as usize);
+        index[id.index()] = i as u32 + 1;
+    }
     Merged { pools, members, pool_of, index }
+}
+
+thread_local! {
+    /// What a worker uses again for every section.
+    static SCRATCH: RefCell<(pieces::Scratch, ByShard)> = RefCell::default();
+}
+
+/// Bytes that the pieces a section is the first to have take in the output.
+fn owned_size(pieces: &Pieces, align: u64) -> u64 {
+    let mut size = 0u64;
+    for run in pieces.owned_runs() {
+        for bytes in together(pieces, run, align) {
+            size = size.next_multiple_of(align) + bytes.len() as u64;
+        }
+    }
+    size.next_multiple_of(align)
 }
 
 /// Gives every piece its offset in the pool: first the owners, which know theirs, then everybody else.
@@ -228,23 +259,21 @@ fn place(
     candidates: &[Candidate],
     members: &mut [Member],
     starts: &[u64],
-    owners: &table::Owners,
+    offsets: &Offsets,
 ) {
     cx.pool.for_each(stage, members.len(), grain(members.len()), |i| {
         let member = &members[i];
         let align = 1u64 << candidates[i].key.align_log2;
         let mut at = starts[i];
-        for piece in 0..member.pieces.len() {
-            if member.pieces.is_owner(piece) {
-                at = at.next_multiple_of(align);
-                owners.set_offset(member.places[piece].load(Ordering::Relaxed), at as u32);
-                at += member.pieces.range(piece).len() as u64;
-            }
+        for piece in member.pieces.owned_runs().flatten() {
+            at = at.next_multiple_of(align);
+            offsets.set(member.moves[piece], at as u32);
+            at += member.pieces.range(piece).len() as u64;
         }
     });
-    cx.pool.for_each(stage, members.len(), grain(members.len()), |i| {
-        for place in &members[i].places {
-            place.store(owners.offset(place.load(Ordering::Relaxed)), Ordering::Relaxed);
+    cx.pool.for_each_mut(stage, members, grain(members.len()), |_, member| {
+        for (piece, number) in member.moves.iter_mut().enumerate() {
+            *number = offsets.get(*number).wrapping_sub(member.pieces.range(piece).start as u32);
         }
     });
 }

@@ -97,8 +97,6 @@ pub struct Section {
     pub flags: u32,
     /// Index of the SHT_RELA section that applies to this one, or 0.
     pub rela: u32,
-    /// SHF_LINK_ORDER: index of the section this one follows, or 0.
-    pub link: u32,
     /// `sh_entsize` of SHF_MERGE sections.
     pub entsize: u32,
     /// `sh_type`.
@@ -109,8 +107,6 @@ pub struct Section {
     pub kind: SectionKind,
     /// log2 of `sh_addralign`.
     pub align_log2: u8,
-    /// Offset of the name in [`Object::shstrtab`].
-    pub name: u32,
     /// Place among the sections of one output section: lower first, equal ones in command-line order.
     pub order: u32,
 }
@@ -135,8 +131,50 @@ impl Section {
 pub struct Group {
     /// The signature's name.
     pub signature: SymbolId,
+    /// The global symbol whose name that is, or 0 if the name is that of a local symbol or a section.
+    pub symbol: u32,
     /// Indices of the member sections.
-    pub members: Vec<u32>,
+    members: Members,
+}
+
+#[derive(Debug, Clone)]
+enum Members {
+    /// As the file lists them.
+    Listed(&'static [U32]),
+    /// A linkonce section.
+    Alone(u32),
+}
+
+type U32 = object::U32<object::LittleEndian>;
+
+impl Group {
+    /// A group of sections, whose indices have been checked.
+    pub fn listed(symbol: u32, members: &'static [U32]) -> Group {
+        Group { signature: SymbolId::NONE, symbol, members: Members::Listed(members) }
+    }
+    /// A group of one.
+    pub fn alone(section: u32) -> Group {
+        Group { signature: SymbolId::NONE, symbol: 0, members: Members::Alone(section) }
+    }
+    /// Indices of the member sections.
+    pub fn members(&self) -> impl Iterator<Item = u32> + '_ {
+        let (listed, alone) = match &self.members {
+            Members::Listed(list) => (*list, None),
+            Members::Alone(section) => (&[][..], Some(*section)),
+        };
+        listed.iter().map(|index| index.get(object::LittleEndian)).chain(alone)
+    }
+}
+
+/// What an object stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Itself: compiled code and data.
+    Itself,
+    /// A file of any kind, embedded as data (`-b binary`).
+    Data,
+    /// The symbols of another program (`-R`).
+    Symbols,
 }
 
 /// A relocatable object.
@@ -146,6 +184,8 @@ pub struct Object {
     pub id: FileId,
     /// For messages.
     pub origin: Origin,
+    /// What it stands for.
+    pub role: Role,
     /// An archive member or `--start-lib` object: only linked if something needs it.
     pub is_lazy: bool,
     /// A member of an archive that `--exclude-libs` names.
@@ -187,6 +227,10 @@ pub struct Object {
     /// (section, companion) pairs, sorted: sections that live if the first one does, because they follow it by
     /// SHF_LINK_ORDER or share its group.
     pub companions: Vec<(u32, u32)>,
+    /// Indices of `outputs` that no other section shares (`--unique`), ascending.
+    pub apart: Vec<u16>,
+    /// Index of the SHT_LLVM_CALL_GRAPH_PROFILE section, or 0.
+    pub call_graph: u32,
     /// Has `.gnu.lto_*` sections: GCC intermediate code, alone (slim) or beside machine code (fat).
     pub has_gcc_lto: bool,
 }
@@ -236,7 +280,7 @@ impl Object {
     }
     /// The name of a section.
     pub fn section_name(&self, section: usize) -> &'static [u8] {
-        crate::elf::c_string(self.shstrtab, self.sections[section].name as usize)
+        crate::elf::c_string(self.shstrtab, self.headers[section].sh_name.get(object::LittleEndian) as usize)
     }
     /// The relocations that apply to a section.
     pub fn relocations(&self, section: &Section) -> &'static [Rela] {

@@ -10,16 +10,18 @@
 //!
 //! Files are mapped and never unmapped: names and contents are referred to until the output is written.
 
+mod made;
 mod map;
 mod search;
 
 pub use map::map_file;
 pub use search::loader_path;
 
+use crate::backrefs::Order;
 use crate::config::{Config, Input, InputName, Modifiers, OutputKind};
 use crate::elf::archive::{Archive, Contents};
 use crate::elf::identify::{FileKind, identify};
-use crate::model::{FileId, Origin};
+use crate::model::{FileId, Origin, Role};
 use crate::parse::MappedInput;
 use crate::report::{Problem, Problems};
 use crate::script::{Command, FileName, ScriptInput, VersionScript, parse_script};
@@ -53,6 +55,8 @@ pub struct Opened {
     pub paths: Vec<&'static Path>,
     /// The members of thin archives among them: files of their own.
     pub members: Vec<PathBuf>,
+    /// The order of files, for `--warn-backrefs`.
+    pub order: Order,
 }
 
 /// One thing to open.
@@ -75,6 +79,17 @@ enum Request {
     },
 }
 
+impl Request {
+    /// See [`Modifiers::group`].
+    fn group(&self) -> u32 {
+        match self {
+            Request::Path { modifiers, .. }
+            | Request::Library { modifiers, .. }
+            | Request::InScript { modifiers, .. } => modifiers.group,
+        }
+    }
+}
+
 /// Walks the command line; each step yields a batch.
 pub struct Opener<'a> {
     config: &'a Config,
@@ -85,6 +100,8 @@ pub struct Opener<'a> {
     ready: VecDeque<MappedInput>,
     ready_bytes: usize,
     script_depth: usize,
+    /// Number of `GROUP` commands so far.
+    script_groups: u32,
     opened: Opened,
 }
 
@@ -92,8 +109,11 @@ impl<'a> Opener<'a> {
     /// Starts at the first input of the command line.
     pub fn new(config: &'a Config, problems: &'a Problems) -> Opener<'a> {
         let queue = config.inputs.iter().map(|Input { name, modifiers }| match name {
-            InputName::File(path) | InputName::Script(path) => {
-                Request::Path { path: path.clone(), modifiers: *modifiers }
+            InputName::File(path) => Request::Path { path: path.clone(), modifiers: *modifiers },
+            InputName::Script(path) => {
+                // It is a script whatever the format of inputs.
+                let modifiers = Modifiers { format_binary: false, ..*modifiers };
+                Request::Path { path: path.clone(), modifiers }
             }
             InputName::Library(name) => Request::Library { name: name.clone(), modifiers: *modifiers },
         });
@@ -106,6 +126,7 @@ impl<'a> Opener<'a> {
             ready: VecDeque::new(),
             ready_bytes: 0,
             script_depth: 0,
+            script_groups: 0,
             opened: Opened::default(),
         }
     }
@@ -115,8 +136,13 @@ impl<'a> Opener<'a> {
         while self.ready.len() < BATCH_FILES && self.ready_bytes < BATCH_BYTES {
             let Some(request) = self.queue.pop_front() else { break };
             let before = self.ready.len();
+            let first = self.opened.files;
+            let group = request.group();
             if let Err(problem) = self.open(request) {
                 self.problems.push(problem.at(self.opened.files, 0));
+            }
+            if self.config.warn_backrefs {
+                self.opened.order.add(group, (self.opened.files - first) as usize);
             }
             self.ready_bytes += self.ready.range(before..).map(|input| input.data.len()).sum::<usize>();
         }
@@ -184,7 +210,8 @@ impl<'a> Opener<'a> {
         modifiers: Modifiers,
         needed_name: Option<&'static [u8]>,
     ) -> Result<(), Problem> {
-        let may_be_known = !modifiers.start_lib;
+        let is_made = modifiers.format_binary || modifiers.just_symbols;
+        let may_be_known = !modifiers.start_lib && !is_made;
         if let Some(known) = self.known.get(&path).copied().filter(|_| may_be_known) {
             return self.mention_again(known, modifiers);
         }
@@ -194,6 +221,9 @@ impl<'a> Opener<'a> {
         self.opened.paths.push(leaked);
         let first = FileId(self.opened.files);
         let origin = Origin { path: leaked, member: None };
+        if is_made {
+            return self.open_made(origin, data, modifiers);
+        }
         let kind = identify(data);
         match kind {
             FileKind::Archive | FileKind::ThinArchive => {
@@ -214,6 +244,7 @@ impl<'a> Opener<'a> {
                     id,
                     origin,
                     data,
+                    role: Role::Itself,
                     is_shared: true,
                     is_lazy: false,
                     in_archive: false,
@@ -222,23 +253,49 @@ impl<'a> Opener<'a> {
                 });
                 self.known.insert(path, (id, FileId(id.0 + 1)));
             }
-            FileKind::ElfObject(_) => {
-                let id = self.next_id();
-                self.ready.push_back(MappedInput {
-                    id,
-                    origin,
-                    data,
-                    is_shared: false,
-                    is_lazy: modifiers.start_lib && !modifiers.whole_archive,
-                    in_archive: false,
-                    as_needed: false,
-                    needed_name: b"",
-                });
-            }
+            FileKind::ElfObject(_) => self.push_object(origin, data, Role::Itself, modifiers),
             FileKind::Text => self.open_script(leaked, data, modifiers)?,
             other => return Err(Problem::error(unusable(&origin, other))),
         }
         Ok(())
+    }
+
+    /// A file that is no input by itself but becomes an object.
+    fn open_made(
+        &mut self,
+        origin: Origin,
+        data: &'static [u8],
+        modifiers: Modifiers,
+    ) -> Result<(), Problem> {
+        if !modifiers.just_symbols {
+            let name = std::os::unix::ffi::OsStrExt::as_bytes(origin.path.as_os_str());
+            self.push_object(origin, made::embedded(name, data), Role::Data, modifiers);
+            return Ok(());
+        }
+        let symbols = match identify(data) {
+            FileKind::ElfObject(_) | FileKind::ElfShared(_) | FileKind::ElfOther(_) => made::symbols_of(data),
+            _ => Err("is neither a program nor an object".into()),
+        };
+        let what =
+            |what| Problem::error(format!("{origin}: {what}")).note("it was named by --just-symbols (-R)");
+        self.push_object(origin, symbols.map_err(what)?, Role::Symbols, modifiers);
+        Ok(())
+    }
+
+    /// Hands on an object that is no member of an archive.
+    fn push_object(&mut self, origin: Origin, data: &'static [u8], role: Role, modifiers: Modifiers) {
+        let id = self.next_id();
+        self.ready.push_back(MappedInput {
+            id,
+            origin,
+            data,
+            role,
+            is_shared: false,
+            is_lazy: modifiers.start_lib && !modifiers.whole_archive && role != Role::Symbols,
+            in_archive: false,
+            as_needed: false,
+            needed_name: b"",
+        });
     }
 
     /// A library named a second time.
@@ -246,6 +303,7 @@ impl<'a> Opener<'a> {
         if modifiers.whole_archive {
             self.opened.forced.push((first, end));
         }
+        self.opened.order.repeats.push((FileId(self.opened.files), first, end));
         if !modifiers.as_needed {
             self.opened.needed.push(first);
         }
@@ -278,28 +336,53 @@ impl<'a> Opener<'a> {
                     nested_member(path, &file, *header_offset)?
                 }
             };
-            if is_rust_metadata(member.name) || bytes.is_empty() {
+            if archive.thin && matches!(identify(bytes), FileKind::Archive) {
+                // Some archivers name a whole archive, where others name its members (llvm-ar without `L`).
+                let inner = format!("{name}({})", String::from_utf8_lossy(member.name));
+                let archive =
+                    Archive::parse(bytes, &inner).map_err(|error| Problem::error(error.to_string()))?;
+                for member in &archive.members {
+                    if let Contents::Inside(range) = &member.contents {
+                        self.push_member(path, member.name, &bytes[range.clone()], modifiers)?;
+                    }
+                }
                 continue;
             }
-            let origin = Origin { path, member: Some(member.name) };
-            match identify(bytes) {
-                FileKind::ElfObject(_) => {
-                    let id = self.next_id();
-                    self.ready.push_back(MappedInput {
-                        id,
-                        origin,
-                        data: bytes,
-                        is_shared: false,
-                        is_lazy: !modifiers.whole_archive,
-                        in_archive: true,
-                        as_needed: false,
-                        needed_name: b"",
-                    });
-                }
-                kind @ FileKind::LlvmBitcode => return Err(Problem::error(unusable(&origin, kind))),
-                // As ld does, members that are no objects are passed over.
-                _ => {}
+            self.push_member(path, member.name, bytes, modifiers)?;
+        }
+        Ok(())
+    }
+
+    /// Hands on a member of an archive, if it is an object.
+    fn push_member(
+        &mut self,
+        path: &'static Path,
+        name: &'static [u8],
+        data: &'static [u8],
+        modifiers: Modifiers,
+    ) -> Result<(), Problem> {
+        if is_rust_metadata(name) || data.is_empty() {
+            return Ok(());
+        }
+        let origin = Origin { path, member: Some(name) };
+        match identify(data) {
+            FileKind::ElfObject(_) => {
+                let id = self.next_id();
+                self.ready.push_back(MappedInput {
+                    id,
+                    origin,
+                    data,
+                    role: Role::Itself,
+                    is_shared: false,
+                    is_lazy: !modifiers.whole_archive,
+                    in_archive: true,
+                    as_needed: false,
+                    needed_name: b"",
+                });
             }
+            kind @ FileKind::LlvmBitcode => return Err(Problem::error(unusable(&origin, kind))),
+            // As ld does, members that are no objects are passed over.
+            _ => {}
         }
         Ok(())
     }
@@ -334,7 +417,14 @@ impl<'a> Opener<'a> {
         let mut requests = Vec::new();
         for command in script.commands {
             match command {
-                Command::Input(list) | Command::Group(list) => {
+                Command::Input(list) => {
+                    requests.extend(list.into_iter().map(|entry| script_request(entry, path, modifiers)));
+                }
+                Command::Group(list) => {
+                    self.script_groups += 1;
+                    let group =
+                        if modifiers.group == 0 { u32::MAX - self.script_groups } else { modifiers.group };
+                    let modifiers = Modifiers { group, ..modifiers };
                     requests.extend(list.into_iter().map(|entry| script_request(entry, path, modifiers)));
                 }
                 Command::OutputFormat { default, .. } => check_format(&name, &default)?,

@@ -7,13 +7,15 @@
 //! out the blocks of their objects; a serial pass then strings blocks together, which is a few thousand steps and
 //! not hundreds of thousands. A block is aligned as strictly as its strictest section.
 //!
-//! Order: by [`crate::model::Section::order`] (initialisation priority, hot and cold code), then by command line.
+//! Order: by [`crate::model::Section::order`] (initialisation priority, hot and cold code), or by [`Order`] if options
+//! ask for one, then by command line.
 
 use crate::chunks::Chunk;
 use crate::context::Cx;
 use crate::liveness::LiveSet;
 use crate::merge::{Candidate, Merged, PoolKey, pool_key};
 use crate::model::{Inputs, OutputName, SectionId, SectionKind};
+use crate::order::Order;
 use crate::parse::output_flags;
 use crate::select::Selection;
 use object::elf::{
@@ -135,11 +137,16 @@ pub fn number_names(inputs: &Inputs, selection: &Selection) -> OutputNames {
     let mut names = Vec::new();
     let mut maps = Vec::with_capacity(selection.objects.len());
     for id in &selection.objects {
-        let map = inputs.object(*id).outputs.iter().map(|output| {
-            *numbers.entry(*output).or_insert_with(|| {
+        let object = inputs.object(*id);
+        let map = object.outputs.iter().enumerate().map(|(slot, output)| {
+            let mut add = || {
                 names.push(*output);
                 names.len() as u32 - 1
-            })
+            };
+            if !object.apart.is_empty() && object.apart.binary_search(&(slot as u16)).is_ok() {
+                return add();
+            }
+            *numbers.entry(*output).or_insert_with(add)
         });
         maps.push(map.collect());
     }
@@ -180,11 +187,11 @@ pub fn gather(
     selection: &Selection,
     names: &OutputNames,
     live: &LiveSet,
-    loaded: &Merged,
-    debug: &Merged,
+    order: Option<&Order>,
+    [loaded, debug]: [&Merged; 2],
 ) -> Outputs {
     let gathered = cx.pool.map("size/gather", selection.objects.len(), 8, |i| {
-        gather_object(inputs.object(selection.objects[i]), &names.maps[i], live, names.names.len())
+        gather_object(inputs.object(selection.objects[i]), &names.maps[i], live, order, names.names.len())
     });
     let mut sections: Vec<OutputSection> = names
         .names
@@ -285,6 +292,7 @@ fn gather_object(
     object: &crate::model::Object,
     map: &[u32],
     live: &LiveSet,
+    order: Option<&Order>,
     outputs: usize,
 ) -> (ObjectSections, Vec<Kind>) {
     let mut kinds = vec![Kind { flags: 0, sh_type: SHT_NOBITS }; outputs];
@@ -299,7 +307,8 @@ fn gather_object(
             _ => map[usize::from(section.output)],
         };
         if is_wanted {
-            keyed.push((output, section.order, index as u32));
+            let rank = order.map_or(section.order, |order| order.rank(object.section_id(index)));
+            keyed.push((output, rank, index as u32));
             let kind = &mut kinds[output as usize];
             kind.flags |= output_flags(section);
             kind.sh_type = join_types(kind.sh_type, section.sh_type);

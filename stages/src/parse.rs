@@ -12,6 +12,7 @@
 //! which output section it goes to, is decided here from its flags first and its name only where needed.
 
 mod names;
+mod apart;
 mod object;
 mod shared;
 
@@ -20,7 +21,7 @@ pub use object::{can_merge, output_flags};
 
 use crate::config::{Config, ExcludeLibs};
 use crate::intern::NameSink;
-use crate::model::{File, FileId, Origin};
+use crate::model::{File, FileId, Origin, Role};
 use crate::report::Problem;
 
 /// A file whose bytes are in memory and whose place in the link is known.
@@ -34,6 +35,8 @@ pub struct MappedInput {
     pub data: &'static [u8],
     /// What `open` found it to be.
     pub is_shared: bool,
+    /// What an object stands for.
+    pub role: Role,
     /// Linked only if something needs it (archive members, `--start-lib`).
     pub is_lazy: bool,
     /// Came out of an archive (for `--exclude-libs`), lazy or not.

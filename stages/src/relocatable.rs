@@ -26,11 +26,12 @@
 
 mod file;
 mod kept;
+mod map;
 mod relocations;
 mod sections;
 mod symbols;
 
-use crate::chunks::merged_properties;
+use crate::chunks::{merged_properties, package_note};
 use crate::commit::Output;
 use crate::context::Cx;
 use crate::intern::Symbols;
@@ -76,6 +77,7 @@ pub fn link(
     cx.checkpoint()?;
     let inputs: &Inputs = inputs;
     crate::listing::report(cx, inputs, &symbols, &selection, opened);
+    crate::backrefs::warn(cx, inputs, &symbols, &selection, opened);
 
     let unwind = unwind::read(cx, inputs, &selection);
     cx.checkpoint()?;
@@ -83,6 +85,9 @@ pub fn link(
     let kept = kept::find(cx, inputs, &symbols, &selection, &unwind, live.as_ref());
     let mut joined = cx.pool.serial("relocatable/join", || sections::join(cx, inputs, &selection, &kept));
     let properties = merged_properties(cx, inputs, &selection).note();
+    if let Some(note) = package_note(cx.config) {
+        joined.add_made(b".note.package", SHT_NOTE, SHF_ALLOC, 2, note);
+    }
     if !properties.is_empty() {
         joined.add_made(b".note.gnu.property", SHT_NOTE, SHF_ALLOC, 3, properties);
     }
@@ -95,6 +100,8 @@ pub fn link(
         cx.problems.push(Problem::error("the output is too large for a file"));
     }
     cx.checkpoint()?;
+    crate::symbol_counts::write(cx, inputs, &selection)?;
+    map::write(&source, &joined)?;
     write(&Image { source: &source, kept: &kept, joined: &joined, table: &table, plan: &plan })?;
     crate::listing::dependency_file(cx, opened)
 }

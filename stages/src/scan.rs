@@ -47,6 +47,8 @@ pub struct ObjectScan {
     pub module: Need,
     /// There are relocations against read-only sections (`-z notext`).
     pub has_text_relocations: bool,
+    /// What a relocation may assume about each local symbol.
+    pub local_facts: Vec<Facts>,
 }
 
 /// What all relocations together ask for.
@@ -131,7 +133,10 @@ struct Scanning<'a> {
 
 impl Scanning<'_> {
     fn object(&self, object: &Object, unwind: &ObjectUnwind) -> ObjectScan {
-        let mut result = ObjectScan::default();
+        let locals = 0..(object.first_global as usize).min(object.symbols.len());
+        let is_live = |section: SectionId| self.live.has_address(section);
+        let local_facts = locals.map(|symbol| local_facts(object, symbol, is_live)).collect();
+        let mut result = ObjectScan { local_facts, ..ObjectScan::default() };
         for (index, section) in object.sections.iter().enumerate() {
             if section.kind != SectionKind::Regular
                 || section.rela == 0
@@ -195,8 +200,10 @@ impl Scanning<'_> {
                 continue;
             }
             let id = object.symbol_id(symbol);
-            let facts =
-                if id == SymbolId::NONE { self.local_facts(object, symbol) } else { self.facts.get(id) };
+            let facts = if id == SymbolId::NONE { result.local_facts[symbol] } else { self.facts.get(id) };
+            if target::plan::is_plain_pc(row, facts) {
+                continue;
+            }
             if facts.has(Facts::UNDEFINED) || facts.has(Facts::DEAD) {
                 self.unusable(object, index, offset, symbol, facts);
                 continue;
@@ -239,12 +246,6 @@ impl Scanning<'_> {
         }
     }
 
-    fn local_facts(&self, object: &Object, symbol: usize) -> Facts {
-        local_facts(object, symbol, |section| {
-            self.live.contains(section) && !self.selection.discarded[section.index()]
-        })
-    }
-
     /// A reference to something that is not there.
     fn unusable(&self, object: &Object, index: u32, offset: u64, symbol: usize, facts: Facts) {
         let id = object.symbol_id(symbol);
@@ -273,7 +274,7 @@ impl Scanning<'_> {
 
     /// The file whose copy of a discarded group stayed.
     fn keeper_of(&self, object: &Object, section: u32) -> Option<String> {
-        let group = object.groups.iter().find(|g| g.members.contains(&section))?;
+        let group = object.groups.iter().find(|g| g.members().any(|member| member == section))?;
         self.selection
             .objects
             .iter()

@@ -1,9 +1,9 @@
 //! What shapes the image: options and the wishes of inputs, as `layout` takes them.
 
 use crate::arch::target;
-use crate::config::{OutputKind, SeparateCode};
+use crate::config::{Format, Magic, OutputKind, SeparateCode};
 use crate::context::Cx;
-use crate::layout::{Layout, Shape};
+use crate::layout::{Layout, Shape, flatten, layout};
 use crate::model::Inputs;
 use crate::outputs::Outputs;
 use crate::report::Problem;
@@ -25,32 +25,52 @@ pub fn shape(cx: &Cx, inputs: &Inputs, selection: &Selection, outputs: &Outputs)
         )));
     }
     let has_interpreter = outputs.sections.iter().any(|s| s.name == b".interp");
+    let phdr = has_interpreter || config.is_executable() && config.is_pic();
+    let is_paged = config.magic == Magic::Zmagic;
+    let has_headers = config.format == Format::Elf;
     Shape {
         image_base,
         page_size,
-        separate_code: config.z.separate != SeparateCode::No,
-        separate_all: config.z.separate == SeparateCode::Loadable,
-        relro: config.z.relro,
+        separate_code: is_paged && config.z.separate != SeparateCode::No,
+        separate_all: is_paged && config.z.separate == SeparateCode::Loadable,
+        relro: is_paged && config.z.relro,
         now: config.z.now,
         stack: stack_flags(cx, inputs, selection),
         stack_size: config.z.stack_size,
-        phdr: has_interpreter || config.is_executable() && config.is_pic(),
+        phdr: phdr && has_headers,
         rodynamic: config.z.rodynamic,
         starts: config.section_starts.clone(),
-        merge_rodata_with_code: !config.rosegment,
+        merge_rodata_with_code: !config.rosegment || !is_paged,
+        magic: config.magic,
+        has_headers,
+        // Without pages only programs that look for their own headers have them in memory.
+        loads_headers: has_headers && (is_paged || phdr),
     }
+}
+
+/// Lays everything out; in a file without a format nothing but what is loaded.
+pub fn place(cx: &Cx, outputs: &Outputs, shape: &Shape) -> Layout {
+    let mut layout = layout(&outputs.sections, shape);
+    if cx.config.format == Format::Binary
+        && let Err((first, second)) = flatten(&mut layout, &outputs.sections)
+    {
+        let name = |position: u32| String::from_utf8_lossy(outputs.sections[position as usize].name);
+        let message = format!("section {} overlaps section {}", name(second), name(first));
+        cx.problems.push(Problem::error(message).note("--oformat=binary writes each byte of memory once"));
+    }
+    layout
 }
 
 /// What the options want to hear about the segments: memory that is both writable and executable.
 pub fn check_segments(cx: &Cx, layout: &Layout) {
     let is_both = |s: &crate::layout::Segment| s.p_type == PT_LOAD && s.flags & (PF_W | PF_X) == PF_W | PF_X;
-    if !layout.segments.iter().any(is_both) {
+    if !layout.segments.iter().any(is_both) || cx.config.format == Format::Binary {
         return;
     }
     let message = format!("{}: a segment is both writable and executable", cx.config.output.display());
     if cx.config.rwx_is_error {
         cx.problems.push(Problem::error(message).note("disallowed by --error-rwx-segments"));
-    } else if cx.config.warn_rwx_segments {
+    } else if cx.config.warn_rwx_segments && cx.config.magic != Magic::Omagic {
         cx.problems.push(Problem::warning(message).note("--no-warn-rwx-segments accepts this"));
     }
 }

@@ -18,7 +18,7 @@ use crate::config::UnresolvedPolicy;
 use crate::context::Cx;
 use crate::elf::identify::{FileKind, identify};
 use crate::intern::{NameSink, Symbols};
-use crate::model::{File, FileId, Inputs, Origin, SharedObject, SymbolId};
+use crate::model::{File, FileId, Inputs, Origin, Role, SharedObject, SymbolId};
 use crate::open::{loader_path, map_file};
 use crate::parse::{MappedInput, parse};
 use crate::report::{Problem, Severity};
@@ -207,6 +207,7 @@ impl<'a> Libraries<'a> {
             id: FileId(0),
             origin: Origin { path: Box::leak(path.into_boxed_path()), member: None },
             data,
+            role: Role::Itself,
             is_shared: true,
             is_lazy: false,
             in_archive: false,

@@ -7,6 +7,7 @@
 //! the order of their files, so the tables do not depend on the order in which needs were found.
 
 use crate::arch::target::{GOT_PLT_RESERVED, Need, plan::Facts};
+use crate::config::CommonSort;
 use crate::context::Cx;
 use crate::elf::SHN_X86_64_LCOMMON;
 use crate::intern::Symbols;
@@ -224,8 +225,18 @@ pub fn assign(cx: &Cx, inputs: &Inputs, symbols: &Symbols, selection: &Selection
         tables.local_dynamic = tables.got.len() as u32;
         tables.got.extend([GotSlot::ThisModule, GotSlot::Zero]);
     }
-    tables.gather_commons(inputs, symbols, selection);
+    tables.gather_commons(cx, inputs, symbols, selection);
     tables
+}
+
+/// `--sort-common` tells alignments of 1, 2, 4, 8 and of 16 or more apart (GNU ld manual).
+fn sort_commons(sort: CommonSort, commons: &mut [Common]) {
+    let class = |common: &Common| common.align_log2.min(4);
+    match sort {
+        CommonSort::None => {}
+        CommonSort::Ascending => commons.sort_by_key(class),
+        CommonSort::Descending => commons.sort_by_key(|common| std::cmp::Reverse(class(common))),
+    }
 }
 
 /// Whether an object names the GOT.
@@ -285,7 +296,8 @@ impl Tables {
         let entry = &shared.symbols[def.index() as usize];
         let value = entry.st_value.get(LE);
         let name = cx.symbol_text(symbols.name(id));
-        if entry.st_visibility() == STV_PROTECTED {
+        let may_differ = cx.config.folding.ignore_data_address_equality;
+        if entry.st_visibility() == STV_PROTECTED && !may_differ {
             cx.problems.push(
                 Problem::error(format!("cannot preempt symbol: {name}"))
                     .note(format!("{} defines it as protected", shared.origin))
@@ -338,13 +350,14 @@ impl Tables {
     }
 
     /// Finds size and alignment of tentative definitions over all live objects.
-    fn gather_commons(&mut self, inputs: &Inputs, symbols: &Symbols, selection: &Selection) {
+    fn gather_commons(&mut self, cx: &Cx, inputs: &Inputs, symbols: &Symbols, selection: &Selection) {
         let mut found: HashMap<SymbolId, Common> = HashMap::new();
         for file in &selection.objects {
             self.gather_commons_of(inputs, selection, *file, &mut found);
         }
         let mut commons: Vec<Common> = found.into_values().collect();
         commons.sort_unstable_by_key(|c| (selection.def(c.symbol), symbols.name(c.symbol)));
+        sort_commons(cx.config.ordering.sort_common, &mut commons);
         let mut ends = [0u64; 3];
         for common in &mut commons {
             let end = &mut ends[common.place as usize];

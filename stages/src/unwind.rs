@@ -13,6 +13,7 @@ use crate::model::{Inputs, Object, SectionKind};
 use crate::report::Problem;
 use crate::select::Selection;
 use object::LittleEndian as LE;
+use std::borrow::Cow;
 
 /// A record of `.eh_frame`: a range of a section and of its relocations.
 #[derive(Debug, Clone, Copy)]
@@ -48,15 +49,33 @@ pub struct ObjectUnwind {
     /// Frame description entries, by the section they describe.
     pub fdes: Vec<Fde>,
     /// The relocations of all `.eh_frame` sections of the object, sorted by offset within each.
-    pub relocations: Vec<Rela>,
+    pub relocations: Cow<'static, [Rela]>,
+    /// For each section where its entries start in `fdes`, and at the end how many entries there are; empty if there
+    /// are none.
+    first_of: Vec<u32>,
 }
 
 impl ObjectUnwind {
     /// The entries that describe a section.
     pub fn fdes_of(&self, section: u32) -> &[Fde] {
-        let start = self.fdes.partition_point(|f| f.target < section);
-        let len = self.fdes[start..].partition_point(|f| f.target == section);
-        &self.fdes[start..start + len]
+        match self.first_of.get(section as usize..) {
+            Some([start, end, ..]) => &self.fdes[*start as usize..*end as usize],
+            _ => &[],
+        }
+    }
+    /// Sorts the entries by the section they describe, out of `sections`.
+    fn sort(&mut self, sections: usize) {
+        self.fdes.sort_by_key(|f| (f.target, f.record.section, f.record.offset));
+        if self.fdes.is_empty() {
+            return;
+        }
+        self.first_of = vec![0; sections + 1];
+        for fde in &self.fdes {
+            self.first_of[fde.target as usize + 1] += 1;
+        }
+        for section in 0..sections {
+            self.first_of[section + 1] += self.first_of[section];
+        }
     }
     /// The relocations of a record.
     pub fn relocations_of(&self, record: &Record) -> &[Rela] {
@@ -86,16 +105,16 @@ pub fn read(cx: &Cx, inputs: &Inputs, selection: &Selection) -> Unwind {
             if section.kind != SectionKind::EhFrame || selection.discarded[object.section_id(index).index()] {
                 continue;
             }
-            let before = (unwind.cies.len(), unwind.fdes.len());
+            let (cies, fdes) = (unwind.cies.len(), unwind.fdes.len());
             if let Err(what) = read_section(object, index as u32, &mut unwind) {
-                // Later stages run before the error ends the link; records without relocations are not for them.
-                unwind.cies.truncate(before.0);
-                unwind.fdes.truncate(before.1);
+                // The link goes on to find more problems: records of a damaged table are none.
+                unwind.cies.truncate(cies);
+                unwind.fdes.truncate(fdes);
                 let message = format!("{}:(.eh_frame): {what}", object.origin);
                 cx.problems.push(Problem::error(message).at(object.id.0, index as u64));
             }
         }
-        unwind.fdes.sort_by_key(|f| (f.target, f.record.section, f.record.offset));
+        unwind.sort(object.sections.len());
         unwind
     });
     Unwind { objects }
@@ -107,9 +126,9 @@ fn read_section(object: &Object, index: u32, unwind: &mut ObjectUnwind) -> Resul
     if data.len() > u32::MAX as usize {
         return Err("section is larger than 4 GiB".into());
     }
-    let mut relocations = object.relocations(section).to_vec();
+    let mut relocations = Cow::Borrowed(object.relocations(section));
     if !relocations.is_sorted_by_key(|r| r.r_offset.get(LE)) {
-        relocations.sort_by_key(|r| r.r_offset.get(LE));
+        relocations.to_mut().sort_by_key(|r| r.r_offset.get(LE));
     }
     let base = unwind.relocations.len();
     let first_cie = unwind.cies.len();
@@ -131,7 +150,8 @@ fn read_section(object: &Object, index: u32, unwind: &mut ObjectUnwind) -> Resul
         while relocations.get(next).is_some_and(|r| r.r_offset.get(LE) < at as u64) {
             next += 1;
         }
-        let count = relocations[next..].partition_point(|r| r.r_offset.get(LE) < end as u64);
+        let rest = &relocations[next..];
+        let count = rest.iter().position(|r| r.r_offset.get(LE) >= end as u64).unwrap_or(rest.len());
         let record = Record {
             section: index,
             offset: at as u32,
@@ -163,11 +183,15 @@ fn read_section(object: &Object, index: u32, unwind: &mut ObjectUnwind) -> Resul
         next += count;
         at = end;
     }
-    for relocation in &relocations {
+    for relocation in relocations.iter() {
         if relocation.r_sym(LE, false) as usize >= object.symbols.len() {
             return Err("a relocation refers to a symbol that does not exist".into());
         }
     }
-    unwind.relocations.extend_from_slice(&relocations);
+    if unwind.relocations.is_empty() {
+        unwind.relocations = relocations;
+    } else {
+        unwind.relocations.to_mut().extend_from_slice(&relocations);
+    }
     Ok(())
 }

@@ -190,6 +190,9 @@ fn section_addresses(r: &Resolving, bases: &Bases) -> Vec<u64> {
             }
         }
     });
+    if r.live.has_folded() {
+        r.live.folded().for_each(|(section, keeper)| all[section.index()] = all[keeper.index()]);
+    }
     all
 }
 
@@ -358,8 +361,9 @@ fn anchor_address(r: &Resolving, anchor: &Anchor) -> (u64, HeaderIndex) {
         }
         best
     };
-    let image_base =
-        r.layout.segments.iter().find(|s| s.p_type == object::elf::PT_LOAD).map_or(0, |s| s.address);
+    // With -N and -n the headers stand in front of the first segment.
+    let first_load = r.layout.segments.iter().find(|s| s.p_type == object::elf::PT_LOAD);
+    let image_base = first_load.map_or(0, |s| s.address.wrapping_sub(s.offset));
     let first_section = r.layout.order.first().map_or(HeaderIndex::ABSOLUTE, |i| header_of(r, *i as usize));
     match anchor {
         Anchor::SectionStart(name) => match start_of(name) {

@@ -56,6 +56,8 @@ pub enum What {
     Needs(Vec<String>),
     /// `differs LINKER...: reason`: these linkers are known to behave otherwise, so the case fails there.
     Differs(Vec<String>, String),
+    /// `threads WORD...`: the numbers of threads to repeat links with, in place of the usual ones.
+    Threads(Vec<String>),
     /// `once: reason`: do not repeat the links of this case with other numbers of threads.
     Once(String),
     /// `unchecked: reason`: do not look at the outputs of this case with readelf and its like.
@@ -216,6 +218,7 @@ impl Case {
             }
             "note" => return Ok(()),
             "skip" => What::Skip(reason(rest)?),
+            "threads" => What::Threads(threads(rest)?),
             "once" => What::Once(reason(rest)?),
             "unchecked" => What::Unchecked(reason(rest)?),
             "needs" => What::Needs(rest.split_whitespace().map(str::to_owned).collect()),
@@ -265,6 +268,19 @@ fn reason(text: &str) -> Result<String, String> {
         "" => Err("a reason is missing".into()),
         text => Ok(text.to_owned()),
     }
+}
+
+/// Numbers of threads, and `default` for the linker's own choice.
+fn threads(text: &str) -> Result<Vec<String>, String> {
+    let words = text.split_whitespace().map(|word| match word {
+        "default" => Ok(word.to_owned()),
+        _ => match word.parse::<u32>() {
+            Ok(1..) => Ok(word.to_owned()),
+            _ => Err(format!("`{word}` is neither a number of threads nor `default`")),
+        },
+    });
+    let words: Vec<String> = words.collect::<Result<_, _>>()?;
+    if words.is_empty() { Err("write `threads NUMBER...`".into()) } else { Ok(words) }
 }
 
 fn step(word: &str, command: &str, raw: &Raw) -> Result<Step, String> {
@@ -380,6 +396,8 @@ mod tests {
         assert!(with("--- link gcc a.c\nbody\n").contains("has no body"));
         assert!(with("--- exit 3\n").contains("must follow a command"));
         assert!(with("--- link a\n--- skip:\n").contains("reason"));
+        assert!(with("--- threads 1 0\n").contains("`0` is neither"));
+        assert!(with("--- threads\n").contains("write `threads"));
         assert!(with("--- link a\n--- facts a\n\n").contains("without a fact"));
         assert!(with("--- link a\n--- stdout like\nx\n").contains("`contains`"));
         assert!(Case::parse("# T\n\n--- link a\n").expect_err("no reason").contains("why"));

@@ -11,6 +11,7 @@
 //! address foo = bar + 8                    symbols, `start:.text`, `end:.bss` or numbers; = != < <= > >=
 //! bytes main: 48 8b ?? 05                  the bytes at a symbol
 //! holds .comment "GCC:" 1                  a section holds this text, so many times (without a number: ever)
+//! kept relocations hold                     applied again, those that stayed in a finished program change nothing
 //! dwarf like lld                           llvm-dwarfdump --verify finds no more errors than in lld's output
 //! ```
 //!
@@ -20,6 +21,7 @@
 
 use crate::elf::Elf;
 use crate::lint::dwarf_errors;
+use crate::reapply;
 use crate::records::{NOUNS, Record, records};
 use std::path::{Path, PathBuf};
 
@@ -75,6 +77,10 @@ pub fn judge(
         "address" => judge_address(rest, &subject.elf),
         "bytes" => judge_bytes(rest, &subject.elf),
         "holds" => judge_holds(rest, &subject.elf),
+        "kept" if rest == "relocations hold" => match reapply::check(&subject.elf)? {
+            0 => Err("there are none".into()),
+            _ => Ok(()),
+        },
         "no" => judge_count(rest, subject, Some(0)),
         _ => match head.parse::<usize>() {
             Ok(count) => judge_count(rest, subject, Some(count)),

@@ -6,7 +6,7 @@
 //!
 //! The way of a case through this crate: [`suite`] finds it, [`case`] parses it, [`variant`] multiplies it,
 //! [`run`](mod@run) executes it with the help of [`command`], [`linker`] and [`shim`], [`facts`] judges what
-//! came out, over the [`records`] of an [`elf`] file; [`lint`] and [`mutate`] are what the framework adds by
+//! came out, over the [`records`] of an [`elf`] file; [`reapply`] judges relocations that stayed in it; [`lint`] and [`mutate`] are what the framework adds by
 //! itself or on request.
 
 pub mod suite;
@@ -19,5 +19,6 @@ pub mod shim;
 pub mod facts;
 pub mod records;
 pub mod elf;
+pub mod reapply;
 pub mod lint;
 pub mod mutate;

@@ -61,7 +61,7 @@ pub fn run(case: &Case, variant: &Variant, linker: &Linker, directory: &Path, ve
         written: BTreeSet::new(),
         started: Vec::new(),
         last_link: None,
-        once: false,
+        threads: THREADS.to_owned(),
         unchecked: false,
         complaints: Vec::new(),
     };
@@ -110,7 +110,7 @@ struct Runner {
     written: BTreeSet<String>,
     started: Vec<Child>,
     last_link: Option<LastLink>,
-    once: bool,
+    threads: String,
     unchecked: bool,
     complaints: Vec<String>,
 }
@@ -158,8 +158,12 @@ impl Runner {
             }
             let result = match &clause.what {
                 What::Skip(_) | What::Needs(_) | What::Differs(..) => Ok(()),
+                What::Threads(numbers) => {
+                    self.threads = numbers.join(",");
+                    Ok(())
+                }
                 What::Once(_) => {
-                    self.once = true;
+                    self.threads.clear();
                     Ok(())
                 }
                 What::Unchecked(_) => {
@@ -222,7 +226,7 @@ impl Runner {
     }
 
     fn environment(&self, repeated: bool) -> Vec<(String, String)> {
-        let threads = if repeated && !self.once && self.linker.is_ours() { THREADS } else { "" };
+        let threads = if repeated && self.linker.is_ours() { self.threads.as_str() } else { "" };
         let mut environment = self.linker.environment(&self.reports, threads);
         environment.push(("TMPDIR".into(), self.directory.join(".case/tmp").display().to_string()));
         environment

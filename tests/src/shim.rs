@@ -19,7 +19,8 @@ use std::process::{Command, ExitCode};
 pub const LINKER: &str = "CASE_LINKER";
 /// Environment variable: the directory for reports.
 pub const REPORTS: &str = "CASE_REPORTS";
-/// Environment variable: numbers of threads to repeat the link with, separated by commas.
+/// Environment variable: numbers of threads to repeat the link with, separated by commas; `default` is the
+/// linker's own choice.
 pub const THREADS: &str = "CASE_THREADS";
 
 /// What one call of the linker did.
@@ -170,7 +171,7 @@ fn repeat<'t>(
     }
     let Ok(first) = std::fs::read(output) else { return unstable };
     for count in threads {
-        let again = run(Some(format!("--threads={count}")));
+        let again = run((count != "default").then(|| format!("--threads={count}")));
         match again {
             Ok(result) if result.status.success() => {}
             Ok(result) => {

@@ -94,6 +94,14 @@ const OPTIONS: &[Opt] = &[
     rejected(&["why-extract"], Takes::Value("FILE"), "the reasons archive members were taken"),
     rejected(&["print-archive-stats"], Takes::Value("FILE"), "figures about archives"),
     rejected(&["print-dependencies"], Takes::Nothing, "which symbol pulls in which"),
-    rejected(&["print-symbol-counts"], Takes::Value("FILE"), "figures about symbols"),
+    value(
+        &["print-symbol-counts"],
+        "FILE",
+        "Write to FILE (- prints) how many symbols inputs define",
+        |t, v| {
+            t.config.symbol_counts = Some(path(v));
+            Ok(())
+        },
+    ),
     rejected(&["print-symbol-order"], Takes::Value("FILE"), "it belongs to --call-graph-ordering-file"),
 ];

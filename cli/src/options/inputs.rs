@@ -1,10 +1,9 @@
 //! Input files, libraries and how they are searched and taken in.
 
 use super::values::{choice, path};
-use super::{Area, Opt, Takes, UNSUPPORTED, flag, harmless, rejected, switch, value};
+use super::{Answer, Area, Opt, Takes, flag, harmless, rejected, switch, value};
 use crate::typed::Typed;
-use stages::config::InputName;
-use std::path::Path;
+use stages::config::{Input, InputName, Modifiers};
 
 /// The emulations (`-m`) there are.
 pub const EMULATIONS: &[&str] = &["elf_x86_64"];
@@ -69,17 +68,23 @@ const OPTIONS: &[Opt] = &[
     flag(&[")", "end-group"], "End a group of archives", end_group),
     flag(&["start-lib"], "Treat the objects that follow as members of an archive", start_lib),
     flag(&["end-lib"], "End the effect of --start-lib", end_lib),
-    value(&["b", "format"], "elf64-x86-64|elf|default|binary", "Format of the inputs that follow", |_, v| {
-        let formats = [("elf64-x86-64", true), ("elf", true), ("default", true), ("binary", false)];
-        if choice(v, &formats)? { Ok(()) } else { Err(UNSUPPORTED.to_string()) }
+    value(&["b", "format"], "elf64-x86-64|elf|default|binary", "Format of the inputs that follow", |t, v| {
+        let formats = [("elf64-x86-64", false), ("elf", false), ("default", false), ("binary", true)];
+        t.here.format_binary = choice(v, &formats)?;
+        Ok(())
     }),
-    value(&["R"], "DIR", "Same as -rpath for a directory", |t, v| {
-        if Path::new(&path(v)).is_dir() {
-            super::dynamic::add_rpath(t, v)
-        } else {
-            Err(UNSUPPORTED.to_string())
-        }
+    value(&["R"], "FILE|DIR", "Take only the symbols of FILE; same as -rpath DIR", |t, v| {
+        // As GNU ld has it: what is no file (yet) is a directory of the target's.
+        if path(v).is_file() { just_symbols(t, v) } else { super::dynamic::add_rpath(t, v) }
     }),
+    value(
+        &["just-symbols"],
+        "FILE",
+        "Take only the symbols of FILE, a finished program or an object",
+        |t, v| {
+            if path(v).is_dir() { super::dynamic::add_rpath(t, v) } else { just_symbols(t, v) }
+        },
+    ),
     value(&["m"], "EMULATION", "Kind of machine to link for", |_, v| {
         let name = super::values::text(v);
         if !EMULATIONS.contains(&name.as_str()) {
@@ -87,7 +92,6 @@ const OPTIONS: &[Opt] = &[
         }
         Ok(())
     }),
-    rejected(&["just-symbols"], Takes::Value("FILE"), "take only the symbols of a file"),
     value(&["T", "script"], "FILE", "Read a linker script (without SECTIONS)", |t, v| {
         t.input(InputName::Script(path(v)));
         Ok(())
@@ -121,31 +125,54 @@ const OPTIONS: &[Opt] = &[
 fn pop_state(t: &mut Typed) {
     match t.saved.pop() {
         // What is not positional for --push-state stays as it is.
-        Some(saved) => t.here = stages::config::Modifiers { start_lib: t.here.start_lib, ..saved },
+        Some(saved) => {
+            let Modifiers { start_lib, format_binary, group, .. } = t.here;
+            t.here = Modifiers { start_lib, format_binary, group, ..saved };
+        }
         None => t.error("--pop-state without --push-state"),
     }
+}
+
+fn just_symbols(t: &mut Typed, file: &[u8]) -> Answer {
+    let modifiers = Modifiers { just_symbols: true, ..t.here };
+    t.config.inputs.push(Input { name: InputName::File(path(file)), modifiers });
+    Ok(())
 }
 
 fn start_group(t: &mut Typed) {
     if std::mem::replace(&mut t.in_group, true) {
         t.error("--start-group inside --start-group");
     }
+    begin_group(t);
+}
+
+/// What follows has one place on the command line.
+fn begin_group(t: &mut Typed) {
+    t.groups += 1;
+    t.here.group = t.groups;
 }
 
 fn end_group(t: &mut Typed) {
     if !std::mem::replace(&mut t.in_group, false) {
         t.error("--end-group without --start-group");
     }
+    t.here.group = 0;
 }
 
 fn start_lib(t: &mut Typed) {
     if std::mem::replace(&mut t.here.start_lib, true) {
         t.error("--start-lib inside --start-lib");
     }
+    if !t.in_group {
+        begin_group(t);
+    }
 }
 
 fn end_lib(t: &mut Typed) {
     if !std::mem::replace(&mut t.here.start_lib, false) {
         t.error("--end-lib without --start-lib");
+    }
+    if !t.in_group {
+        t.here.group = 0;
     }
 }

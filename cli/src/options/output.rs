@@ -1,9 +1,9 @@
 //! The kind of file to write, where it goes, its addresses and its notes.
 
 use super::values::{address, choice, hex_bytes, number, pair, path, percent_decoded};
-use super::{Answer, Area, Opt, Takes, UNSUPPORTED, flag, harmless, maybe, rejected, switch, value};
+use super::{Answer, Area, Opt, Takes, flag, harmless, maybe, rejected, switch, value};
 use crate::typed::Typed;
-use stages::config::{BuildId, OutputKind};
+use stages::config::{BuildId, Format, Magic, OutputKind};
 
 pub const AREA: Area = Area { title: "Output", options: OPTIONS };
 
@@ -23,14 +23,24 @@ const OPTIONS: &[Opt] = &[
         t.config.kind = OutputKind::Executable;
     }),
     flag(&["r", "i", "relocatable", "Ur"], "Join the inputs into one object file", |t| t.relocatable = true),
-    rejected(&["q", "emit-relocs"], Takes::Nothing, "relocations kept in the output"),
-    rejected(&["N", "omagic"], Takes::Nothing, "writable text, segments off page borders"),
-    rejected(&["n", "nmagic"], Takes::Nothing, "segments off page borders"),
-    harmless(&["no-omagic"], Takes::Nothing, "it is the default"),
-    harmless(&["no-nmagic"], Takes::Nothing, "it is the default"),
-    value(&["oformat"], "elf64-x86-64|elf|binary", "Format of the output", |_, v| {
-        let formats = [("elf64-x86-64", true), ("elf", true), ("binary", false)];
-        if choice(v, &formats)? { Ok(()) } else { Err(UNSUPPORTED.to_string()) }
+    flag(&["q", "emit-relocs"], "Keep the relocations of the inputs in the output", |t| {
+        t.config.emit_relocs = true;
+    }),
+    flag(&["N", "omagic"], "One writable segment for code and data; search for archives from here on", |t| {
+        t.config.magic = Magic::Omagic;
+        t.here.prefer_static = true;
+    }),
+    flag(&["n", "nmagic"], "Align nothing to pages in the file; search for archives from here on", |t| {
+        t.config.magic = Magic::Nmagic;
+        t.here.prefer_static = true;
+    }),
+    flag(&["no-omagic", "no-nmagic"], "Give segments pages of their own (default)", |t| {
+        t.config.magic = Magic::Zmagic;
+    }),
+    value(&["oformat"], "elf64-x86-64|elf|binary", "Format of the output", |t, v| {
+        let formats = [("elf64-x86-64", Format::Elf), ("elf", Format::Elf), ("binary", Format::Binary)];
+        t.config.format = choice(v, &formats)?;
+        Ok(())
     }),
     value(&["z"], "KEYWORD", "Further settings by keyword, listed below", |_, _| Ok(())),
     maybe(&["build-id"], "none|fast|md5|sha1|sha256|uuid|0xHEX", "Write a build-id note", build_id),

@@ -20,7 +20,10 @@ const OPTIONS: &[Opt] = &[
     harmless(&["thread-count-initial"], Takes::Value("N"), "--threads says it all"),
     harmless(&["thread-count-middle"], Takes::Value("N"), "--threads says it all"),
     harmless(&["thread-count-final"], Takes::Value("N"), "--threads says it all"),
-    harmless(&["fork"], Takes::Switch, "the link is done when the command ends, whichever process did it"),
+    flag(&["fork"], "End as soon as the output is written, while a child process tidies up (default)", |t| {
+        t.no_fork = false;
+    }),
+    flag(&["no-fork"], "Do everything in one process", |t| t.no_fork = true),
     harmless(&["quick-exit"], Takes::Switch, "memory is given back by the system either way"),
     harmless(&["preload"], Takes::Switch, "it only changes how fast inputs are read"),
     harmless(&["mmap-output-file"], Takes::Switch, "the way the output is written does not show in it"),

@@ -1,7 +1,8 @@
 //! Which sections stay, which are folded and in what order they stand.
 
-use super::values::choice;
-use super::{Area, Opt, Takes, UNSUPPORTED, flag, harmless, rejected, switch, value};
+use super::values::{choice, number, path};
+use super::{Area, Opt, Takes, UNSUPPORTED, flag, harmless, maybe, rejected, switch, value};
+use stages::config::{CallGraphSort, CommonSort, Icf, Permutation, SectionSort, Shuffle};
 
 pub const AREA: Area = Area { title: "Sections", options: OPTIONS };
 
@@ -11,52 +12,117 @@ const OPTIONS: &[Opt] = &[
     flag(&["gc-keep-exported"], "Keep sections that define exported symbols", |t| {
         t.config.gc_keep_exported = true;
     }),
-    value(&["icf"], "none|safe|all", "Fold identical functions into one", |_, v| {
-        if choice(v, &[("none", true), ("safe", false), ("all", false)])? {
-            Ok(())
-        } else {
-            Err(UNSUPPORTED.to_string())
-        }
+    value(&["icf"], "none|safe|all", "Fold identical functions into one", |t, v| {
+        t.config.folding.icf = choice(v, &[("none", Icf::None), ("safe", Icf::Safe), ("all", Icf::All)])?;
+        Ok(())
     }),
-    harmless(&["no-icf"], Takes::Nothing, "it is the default"),
-    harmless(&["print-icf-sections"], Takes::Switch, "nothing is folded, so there is nothing to list"),
-    harmless(&["keep-unique"], Takes::Value("SYMBOL"), "nothing is folded"),
-    harmless(&["ignore-data-address-equality"], Takes::Nothing, "a permission to fold that is not used"),
-    harmless(&["ignore-function-address-equality"], Takes::Nothing, "a permission to fold that is not used"),
+    flag(&["no-icf"], "Same as --icf=none (default)", |t| t.config.folding.icf = Icf::None),
+    switch(&["print-icf-sections"], "List what was folded", |t, on| {
+        t.config.folding.print_icf_sections = on;
+    }),
+    value(
+        &["keep-unique"],
+        "SYMBOL",
+        "Fold nothing into the section of SYMBOL, nor it into another",
+        |t, v| {
+            t.config.folding.keep_unique.push(v.to_vec());
+            Ok(())
+        },
+    ),
+    flag(&["ignore-data-address-equality"], "Read-only data need not have addresses of its own", |t| {
+        t.config.folding.ignore_data_address_equality = true;
+    }),
+    harmless(
+        &["ignore-function-address-equality"],
+        Takes::Nothing,
+        "a program may refer to a library's protected function anyway, and gets an address of its own for it",
+    ),
     harmless(&["O"], Takes::Value("LEVEL"), "strings are merged and tables kept small at every level"),
     switch(&["relax"], "Make instructions shorter where addresses allow it (default)", |t, on| {
         t.config.relax = on;
     }),
-    harmless(
-        &["sort-common"],
-        Takes::Maybe("ascending|descending"),
-        "no order of common symbols is promised",
-    ),
-    value(&["sort-section"], "none|alignment|name", "Order of sections within an output section", |_, v| {
-        // Order by alignment saves padding only; order by name is something programs rely on.
-        if choice(v, &[("none", true), ("alignment", true), ("name", false)])? {
-            Ok(())
-        } else {
-            Err(UNSUPPORTED.to_string())
-        }
+    maybe(&["sort-common"], "ascending|descending", "Sort common symbols by alignment", |t, v| {
+        let sorts = [("ascending", CommonSort::Ascending), ("descending", CommonSort::Descending)];
+        t.config.ordering.sort_common = choice(v.unwrap_or(b"descending"), &sorts)?;
+        Ok(())
     }),
-    harmless(&["no-call-graph-profile-sort"], Takes::Nothing, "it is the default"),
-    harmless(
+    value(&["sort-section"], "none|alignment|name", "Sort sections within their output section", |t, v| {
+        let sorts =
+            [("none", SectionSort::None), ("alignment", SectionSort::Alignment), ("name", SectionSort::Name)];
+        t.config.ordering.sort_section = choice(v, &sorts)?;
+        Ok(())
+    }),
+    flag(&["no-call-graph-profile-sort"], "Same as --call-graph-profile-sort=none", |t| {
+        t.config.ordering.call_graph_sort = CallGraphSort::None;
+    }),
+    maybe(
         &["call-graph-profile-sort"],
-        Takes::Maybe("none|hfsort|cdsort"),
-        "it only changes how fast the program runs; no order of functions is promised",
+        "none|hfsort|cdsort",
+        "Put functions together that call each other, if objects have a profile (default: hfsort)",
+        |t, v| {
+            let sorts = [
+                ("none", CallGraphSort::None),
+                ("hfsort", CallGraphSort::Hfsort),
+                ("cdsort", CallGraphSort::Cdsort),
+            ];
+            t.config.ordering.call_graph_sort = choice(v.unwrap_or(b"hfsort"), &sorts)?;
+            Ok(())
+        },
     ),
-    rejected(&["call-graph-ordering-file"], Takes::Value("FILE"), "functions in the order of a call graph"),
-    rejected(&["symbol-ordering-file"], Takes::Value("FILE"), "sections in the order of a list of symbols"),
-    rejected(&["section-ordering-file"], Takes::Value("FILE"), "sections in the order of a list"),
+    value(
+        &["call-graph-ordering-file"],
+        "FILE",
+        "Put functions together by the call graph in FILE",
+        |t, v| {
+            t.config.ordering.call_graph_ordering_file = Some(path(v));
+            Ok(())
+        },
+    ),
+    value(&["symbol-ordering-file"], "FILE", "Put the sections of listed symbols first", |t, v| {
+        t.config.ordering.symbol_ordering_file = Some(path(v));
+        Ok(())
+    }),
+    switch(&["warn-symbol-ordering"], "Say which listed symbols have no place (default)", |t, on| {
+        t.config.ordering.warn_symbol_ordering = on;
+    }),
+    value(
+        &["section-ordering-file"],
+        "FILE",
+        "Arrange sections by a list of names (as gold) or a piece of a script (as GNU ld)",
+        |t, v| {
+            t.config.ordering.section_ordering_file = Some(path(v));
+            Ok(())
+        },
+    ),
     rejected(&["section-order"], Takes::Value("ORDER"), "output sections in a given order"),
-    harmless(&["warn-symbol-ordering"], Takes::Switch, "there is no symbol ordering file"),
-    rejected(&["shuffle-sections"], Takes::Maybe("SEED"), "sections in random order"),
-    rejected(&["reverse-sections"], Takes::Nothing, "sections in reverse order"),
+    maybe(
+        &["shuffle-sections"],
+        "SEED|GLOB=SEED",
+        "Put sections in random order (GLOB=-1: in reverse; GLOB=0: another order each time)",
+        |t, v| {
+            t.config.ordering.shuffles.push(shuffle(v)?);
+            Ok(())
+        },
+    ),
+    flag(&["reverse-sections"], "Put sections in reverse order", |t| {
+        let all = Shuffle { glob: b"*".to_vec(), kind: Permutation::Reverse };
+        t.config.ordering.shuffles.push(all);
+    }),
     rejected(&["randomize-section-padding"], Takes::Value("SEED"), "random padding"),
     rejected(&["bp-startup-sort"], Takes::Value("none|function"), "sections in the order of first use"),
     rejected(&["bp-compression-sort"], Takes::Value("none|function|data|both"), "similar sections together"),
-    rejected(&["unique"], Takes::Maybe("SECTION"), "input sections kept apart"),
+    maybe(
+        &["unique"],
+        "SECTION",
+        "Give sections of this name (or all unknown ones) output sections apart",
+        |t, v| {
+            match v {
+                Some(pattern) => t.config.ordering.unique.push(pattern.to_vec()),
+                None => t.config.ordering.unique_orphans = true,
+            }
+            Ok(())
+        },
+    ),
     value(&["orphan-handling"], "place|warn|error|discard", "Sections no script mentions", |_, v| {
         // Without a script every section has its place.
         if choice(v, &[("place", true), ("warn", false), ("error", false), ("discard", false)])? {
@@ -79,3 +145,18 @@ const OPTIONS: &[Opt] = &[
     ),
     harmless(&["optimize-bb-jumps"], Takes::Switch, "jumps to the next block are merely not removed"),
 ];
+
+/// Reads `--shuffle-sections`: nothing, a number (mold's form), or a glob and a number (lld's).
+fn shuffle(value: Option<&[u8]>) -> Result<Shuffle, String> {
+    let Some(value) = value else {
+        return Ok(Shuffle { glob: b"*".to_vec(), kind: Permutation::Random(None) });
+    };
+    let Some(at) = value.iter().rposition(|byte| *byte == b'=') else {
+        return Ok(Shuffle { glob: b"*".to_vec(), kind: Permutation::Random(Some(number(value)?)) });
+    };
+    let kind = match &value[at + 1..] {
+        b"-1" => Permutation::Reverse,
+        seed => Permutation::Random(Some(number(seed)?).filter(|seed| *seed != 0)),
+    };
+    Ok(Shuffle { glob: value[..at].to_vec(), kind })
+}

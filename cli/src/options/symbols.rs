@@ -111,8 +111,13 @@ const OPTIONS: &[Opt] = &[
     switch(&["warn-common"], "Warn when a common symbol meets another definition", |t, on| {
         t.config.warn_common = on;
     }),
-    harmless(&["warn-backrefs"], Takes::Switch, "the order of archives matters to other linkers only"),
-    harmless(&["warn-backrefs-exclude"], Takes::Value("GLOB"), "it belongs to --warn-backrefs"),
+    switch(&["warn-backrefs"], "Warn where other linkers would need archives in another order", |t, on| {
+        t.config.warn_backrefs = on;
+    }),
+    value(&["warn-backrefs-exclude"], "GLOB", "Do not warn about what refers to files like GLOB", |t, v| {
+        t.config.warn_backrefs_exclude.push(v.to_vec());
+        Ok(())
+    }),
     value(&["y", "trace-symbol"], "SYMBOL", "Print which files define and use SYMBOL", |t, v| {
         t.config.trace_symbols.push(v.to_vec());
         Ok(())

@@ -6,7 +6,11 @@
 //! woken again when a batch appears. The walk is over when no batch is left and nobody is inside.
 //!
 //! The order of visits depends on timing; what is computed must not (claim a node by an atomic bit).
+//!
+//! A walk jumps about in memory, so most of its time is spent waiting for it. Between the stack and the visit stands a
+//! short queue: what enters it is announced, so that the visit's memory can be asked for some visits ahead.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{Blame, Job, Pool, caught};
@@ -14,10 +18,14 @@ use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, lock};
 
 /// A stack shorter than this is not worth sharing.
 const SHARE_MIN: usize = 4;
+/// How many items are announced before they are visited.
+const AHEAD: usize = 6;
 
 /// Where `visit` puts the items it finds.
 pub struct Walk<T> {
     stack: Vec<T>,
+    /// Announced and next to be visited, the oldest first.
+    soon: VecDeque<T>,
 }
 
 impl<T> Walk<T> {
@@ -34,8 +42,9 @@ impl<T> Extend<T> for Walk<T> {
 }
 
 /// A walk as a job.
-struct Walking<'a, T, F> {
+struct Walking<'a, T, A, F> {
     stage: &'static str,
+    announce: &'a A,
     visit: &'a F,
     batches: Mutex<Vec<Vec<T>>>,
     /// How many batches there are.
@@ -45,7 +54,7 @@ struct Walking<'a, T, F> {
     blame: Blame,
 }
 
-impl<T: Send, F: Fn(T, &mut Walk<T>) + Sync> Walking<'_, T, F> {
+impl<T: Send, A: Fn(&T) + Sync, F: Fn(T, &mut Walk<T>) + Sync> Walking<'_, T, A, F> {
     fn take(&self) -> Option<Vec<T>> {
         if self.shared.load(Ordering::SeqCst) == 0 {
             return None;
@@ -62,10 +71,21 @@ impl<T: Send, F: Fn(T, &mut Walk<T>) + Sync> Walking<'_, T, F> {
         self.shared.store(batches.len(), Ordering::SeqCst);
     }
 
+    /// The next item to visit; others are announced instead.
+    fn next(&self, walk: &mut Walk<T>) -> Option<T> {
+        while walk.soon.len() < AHEAD
+            && let Some(item) = walk.stack.pop()
+        {
+            (self.announce)(&item);
+            walk.soon.push_back(item);
+        }
+        walk.soon.pop_front()
+    }
+
     /// Visits everything reachable from a batch that nobody else takes over. Returns how many items that was.
     fn visit_all(&self, pool: &Pool, walk: &mut Walk<T>) -> usize {
         let mut visited = 0;
-        while let Some(item) = walk.stack.pop() {
+        while let Some(item) = self.next(walk) {
             if self.stopped.load(Ordering::Relaxed) {
                 break;
             }
@@ -81,14 +101,14 @@ impl<T: Send, F: Fn(T, &mut Walk<T>) + Sync> Walking<'_, T, F> {
     }
 }
 
-impl<T: Send, F: Fn(T, &mut Walk<T>) + Sync> Job for Walking<'_, T, F> {
+impl<T: Send, A: Fn(&T) + Sync, F: Fn(T, &mut Walk<T>) + Sync> Job for Walking<'_, T, A, F> {
     fn has_work(&self) -> bool {
         self.shared.load(Ordering::SeqCst) > 0
     }
 
     fn work(&self, pool: &Pool) {
         let result = catch_unwind(AssertUnwindSafe(|| {
-            let mut walk = Walk { stack: Vec::new() };
+            let mut walk = Walk { stack: Vec::new(), soon: VecDeque::with_capacity(AHEAD) };
             while let Some(batch) = self.take() {
                 walk.stack = batch;
                 let mut span = pool.tracer().span(self.stage);
@@ -112,6 +132,21 @@ impl Pool {
     /// # Panics
     /// If `visit` does; items not yet visited are dropped then.
     pub fn walk<T: Send>(&self, stage: &'static str, roots: Vec<T>, visit: impl Fn(T, &mut Walk<T>) + Sync) {
+        self.walk_ahead(stage, roots, |_| {}, visit);
+    }
+
+    /// [`Pool::walk`] that calls `announce` for every item some visits before its own: there is the place to
+    /// [`prefetch`](crate::prefetch) what the visit will read.
+    ///
+    /// # Panics
+    /// As [`Pool::walk`].
+    pub fn walk_ahead<T: Send>(
+        &self,
+        stage: &'static str,
+        roots: Vec<T>,
+        announce: impl Fn(&T) + Sync,
+        visit: impl Fn(T, &mut Walk<T>) + Sync,
+    ) {
         if roots.is_empty() {
             return;
         }
@@ -130,6 +165,7 @@ impl Pool {
         let shared = AtomicUsize::new(batches.len());
         let job = Walking {
             stage,
+            announce: &announce,
             visit: &visit,
             batches: Mutex::new(batches),
             shared,

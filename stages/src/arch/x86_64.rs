@@ -6,13 +6,17 @@
 //!   here, so they always agree.
 //! - [`apply`]: writes a planned relocation into the bytes of its section, with range checks.
 //! - [`relax`]: the instruction sequences that are rewritten.
+//! - [`kept`]: what a relocation that stays in the output says of the bytes written for it.
+//! - [`significance`]: which references show a function's address.
 //! - [`plt`]: the code of PLT entries.
 
 pub mod apply;
+pub mod kept;
 pub mod plan;
 pub mod plt;
 pub mod relax;
 pub mod rows;
+pub mod significance;
 
 pub use apply::{Applied, Overflow, Resolver, apply};
 pub use plan::{Environment, Facts, Need, Plan, Refusal, plan};

@@ -7,6 +7,7 @@
 use super::Sizing;
 use crate::emit::relocate_record;
 use crate::image::Image;
+use crate::liveness::LiveSet;
 use crate::model::{Object, SymbolId};
 use crate::unwind::{Fde, ObjectUnwind, Record};
 use object::LittleEndian as LE;
@@ -34,6 +35,10 @@ struct Part {
 }
 
 impl UnwindPlan {
+    /// Positions of the objects that contribute records, in order.
+    pub(super) fn contributors(&self) -> impl Iterator<Item = usize> + '_ {
+        self.parts.iter().map(|part| part.object as usize)
+    }
     pub(super) fn part_count(&self) -> usize {
         self.parts.len() + 1
     }
@@ -117,9 +122,13 @@ fn cie_key(object: &Object, position: u32, unwind: &ObjectUnwind, cie: &Record) 
 }
 
 /// The live FDEs of a part in output order, with their offsets in `.eh_frame`.
-fn for_each_fde(image: &Image, part: &Part, mut visit: impl FnMut(&Fde, u64)) {
-    let object = image.object(part.object as usize);
-    let unwind = &image.unwind.objects[part.object as usize];
+fn for_each_fde(
+    object: &Object,
+    unwind: &ObjectUnwind,
+    live: &LiveSet,
+    part: &Part,
+    mut visit: impl FnMut(&Fde, u64),
+) {
     let own: u64 = unwind
         .cies
         .iter()
@@ -129,11 +138,29 @@ fn for_each_fde(image: &Image, part: &Part, mut visit: impl FnMut(&Fde, u64)) {
         .sum();
     let mut at = part.offset + own;
     for fde in &unwind.fdes {
-        if fde.target != 0 && image.live.contains(object.section_id(fde.target as usize)) {
+        if fde.target != 0 && live.contains(object.section_id(fde.target as usize)) {
             visit(fde, at);
             at += u64::from(fde.record.size);
         }
     }
+}
+
+/// The records that the nth contributor writes, with their offsets in `.eh_frame`: its own CIEs, then its FDEs.
+pub(super) fn for_each_record(
+    plan: &UnwindPlan,
+    contributor: usize,
+    object: &Object,
+    unwind: &ObjectUnwind,
+    live: &LiveSet,
+    mut visit: impl FnMut(&Record, u64),
+) {
+    let part = &plan.parts[contributor];
+    for (cie, place) in unwind.cies.iter().zip(&part.cies) {
+        if let Some((offset, true)) = place {
+            visit(cie, *offset);
+        }
+    }
+    for_each_fde(object, unwind, live, part, |fde, at| visit(&fde.record, at));
 }
 
 pub(super) fn write(image: &Image, part: usize, address: u64, out: &mut [u8]) {
@@ -159,7 +186,7 @@ pub(super) fn write(image: &Image, part: usize, address: u64, out: &mut [u8]) {
             put(cie, *offset, None);
         }
     }
-    for_each_fde(image, part, |fde, at| {
+    for_each_fde(object, unwind, image.live, part, |fde, at| {
         let cie = part.cies[fde.cie as usize].map(|(offset, _)| offset);
         put(&fde.record, at, cie);
     });
@@ -179,7 +206,7 @@ pub(super) fn write_header(image: &Image, address: u64, out: &mut [u8]) {
         let object = image.object(position);
         let unwind = &image.unwind.objects[position];
         let mut list = Vec::new();
-        for_each_fde(image, part, |fde, at| {
+        for_each_fde(object, unwind, image.live, part, |fde, at| {
             if let Some(first) = unwind.relocations_of(&fde.record).first() {
                 list.push((image.pointee(position, object, first), base + at));
             }

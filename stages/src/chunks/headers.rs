@@ -1,9 +1,11 @@
 //! File header, program headers, section headers (gABI, "ELF Header", "Section Header Table").
 
+use super::Chunk;
 use crate::arch::target;
-use crate::config::OutputKind;
+use crate::config::{Magic, OutputKind};
 use crate::image::Image;
 use crate::layout::{HEADER_SIZE, SECTION_HEADER_SIZE, SEGMENT_SIZE};
+use crate::outputs::{Content, OutputSection};
 use crate::report::Problem;
 use crate::select::Class;
 use object::elf::*;
@@ -129,11 +131,17 @@ pub fn section_headers(image: &Image) -> Vec<u8> {
         let section = &sections[*position as usize];
         let place = layout.placements[*position as usize];
         let start = place.index as usize * SECTION_HEADER_SIZE as usize;
-        let (link, info) = link_and_info(image, section.name, &index_of);
+        let (link, info) = match section.members.first().map(|member| member.content) {
+            Some(Content::Chunk(Chunk::KeptRelocations(table))) => {
+                let target = image.sizes.kept.target(table) as usize;
+                (index_of(b".symtab"), layout.placements[target].index)
+            }
+            _ => link_and_info(image, section.name, &index_of),
+        };
         let mut fields = Fields(&mut out[start..start + SECTION_HEADER_SIZE as usize], 0);
         fields.word(image.sizes.shstrtab.0[*position as usize]);
         fields.word(section.sh_type);
-        fields.long(section.flags.into());
+        fields.long(section_flags(image, section).into());
         fields.long(place.address);
         fields.long(place.offset);
         fields.long(section.size);
@@ -143,6 +151,12 @@ pub fn section_headers(image: &Image) -> Vec<u8> {
         fields.long(section.entsize);
     }
     out
+}
+
+/// `sh_flags`. Code in a writable segment is writable.
+fn section_flags(image: &Image, section: &OutputSection) -> u32 {
+    let is_writable = image.cx.config.magic == Magic::Omagic && section.has(SHF_EXECINSTR);
+    if is_writable { section.flags | SHF_WRITE } else { section.flags }
 }
 
 /// `sh_link` and `sh_info`.

@@ -5,7 +5,7 @@ use crate::config::{BuildId, CetReport, Config};
 use crate::context::Cx;
 use crate::elf::properties::{self, Forced, Properties};
 use crate::image::Image;
-use crate::model::Inputs;
+use crate::model::{Inputs, Role};
 use crate::report::Problem;
 use crate::select::Selection;
 
@@ -28,6 +28,10 @@ pub fn properties(cx: &Cx, inputs: &Inputs, selection: &Selection) -> Properties
     let mut parsed = Vec::with_capacity(selection.objects.len());
     for id in &selection.objects {
         let object = inputs.object(*id);
+        if object.role != Role::Itself {
+            // No code, no claims about it.
+            continue;
+        }
         let own = match object.properties.map(Properties::parse) {
             Some(Ok(properties)) => Some(properties),
             Some(Err(error)) => {
@@ -76,18 +80,16 @@ pub(super) fn write_build_id(image: &Image, out: &mut [u8]) {
     out[12..16].copy_from_slice(b"GNU\0");
 }
 
-/// Bytes of `.note.package`: the JSON text with its NUL, padded.
-pub(super) fn package_size(config: &Config) -> Option<u64> {
+/// The bytes of `.note.package`: the JSON text with its NUL, padded. `None` if there is no such text.
+pub fn package_note(config: &Config) -> Option<Vec<u8>> {
     let metadata = config.package_metadata.as_ref()?;
-    Some(GNU_HEADER + (metadata.len() as u64 + 1).next_multiple_of(4))
-}
-
-pub(super) fn write_package(image: &Image, out: &mut [u8]) {
-    let Some(metadata) = &image.cx.config.package_metadata else { return };
-    let padded = (metadata.len() as u32 + 1).next_multiple_of(4);
-    out[0..4].copy_from_slice(&4u32.to_le_bytes());
-    out[4..8].copy_from_slice(&padded.to_le_bytes());
-    out[8..12].copy_from_slice(&NT_FDO_PACKAGING_METADATA.to_le_bytes());
-    out[12..16].copy_from_slice(b"FDO\0");
-    out[16..16 + metadata.len()].copy_from_slice(metadata);
+    let padded = (metadata.len() + 1).next_multiple_of(4);
+    let mut note = Vec::with_capacity(GNU_HEADER as usize + padded);
+    for word in [4, padded as u32, NT_FDO_PACKAGING_METADATA] {
+        note.extend(word.to_le_bytes());
+    }
+    note.extend(b"FDO\0");
+    note.extend(metadata);
+    note.resize(GNU_HEADER as usize + padded, 0);
+    Some(note)
 }

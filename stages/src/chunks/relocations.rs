@@ -15,7 +15,7 @@ use crate::elf::Rela;
 use crate::image::Image;
 use crate::model::{Inputs, SectionId};
 use crate::outputs::{Content, Outputs};
-use crate::scan::{Scan, environment, fits_relr, local_facts};
+use crate::scan::{Scan, environment, fits_relr};
 use crate::select::Selection;
 use crate::tables::SymbolRef;
 use object::LittleEndian as LE;
@@ -74,10 +74,7 @@ fn kind_of(config: &crate::config::Config) -> Kind {
 
 /// Counts and cuts.
 pub(super) fn plan(s: &Sizing) -> RelocationPlan {
-    let local = |object: u32, symbol: u32| {
-        let object = s.inputs.object(s.selection.objects[object as usize]);
-        local_facts(object, symbol as usize, |section| s.live.contains(section))
-    };
+    let local = |object: u32, symbol: u32| s.scan.objects[object as usize].local_facts[symbol as usize];
     let facts = got::early_facts(&s.scan.facts, local);
     let kind = kind_of(s.cx.config);
     let mut plan = RelocationPlan::default();
@@ -188,12 +185,11 @@ fn write_object(image: &Image, position: usize, writer: &mut Writer, is_relative
                 Ok((Plan::Relative, _))
                     if is_relative && !fits_relr(image.cx, section.align_log2, offset) =>
                 {
-                    writer.push(
-                        address + offset,
-                        rel::RELATIVE,
-                        0,
-                        image.pointee(position, object, relocation),
-                    );
+                    let value = match image.targets[position][symbol].address() {
+                        Some(value) => value.wrapping_add(relocation.r_addend.get(LE) as u64),
+                        None => image.pointee(position, object, relocation),
+                    };
+                    writer.push(address + offset, rel::RELATIVE, 0, value);
                 }
                 Ok((Plan::Symbolic, _)) if !is_relative => {
                     if let SymbolRef::Global(id) = reference {

@@ -1,13 +1,19 @@
 //! `.symtab` and `.strtab` (gABI, "Symbol Table"): what debuggers and profilers read.
 //!
-//! Local symbols first, object by object with their STT_FILE symbols in front; then symbols the linker provides
+//! Section symbols first, if relocations stay in the output; then local symbols, object by object with their STT_FILE
+//! symbols in front; then symbols the linker provides
 //! for itself; then global ones, object by object; then what the output imports. Symbols of sections that are not
 //! in the output are left out, as are temporary ones (`.L…`) that the options name.
 //!
-//! Sizes are counted an object at a time, prefix sums give each object its places, and each object's part is
-//! written by itself from the same walk that counted.
+//! Sizes are counted an object at a time, and what is kept is noted; prefix sums give each object its places, and
+//! each object's part is written by itself from the notes.
+
+mod numbers;
+
+pub(super) use numbers::Numbers;
 
 use super::Sizing;
+use super::kept::Needed;
 use crate::config::Discard;
 use crate::context::Cx;
 use crate::image::{HeaderIndex, Image};
@@ -18,8 +24,8 @@ use crate::select::{Anchor, Class, Def, Selection, VERSION_LOCAL};
 use crate::tables::SymbolRef;
 use object::LittleEndian as LE;
 use object::elf::{
-    STB_GLOBAL, STB_GNU_UNIQUE, STB_LOCAL, STT_COMMON, STT_FILE, STT_GNU_IFUNC, STT_NOTYPE, STT_OBJECT,
-    STT_SECTION, STV_HIDDEN, STV_INTERNAL,
+    SHF_TLS, STB_GLOBAL, STB_GNU_UNIQUE, STB_LOCAL, STB_WEAK, STT_COMMON, STT_FILE, STT_GNU_IFUNC,
+    STT_NOTYPE, STT_OBJECT, STT_SECTION, STT_TLS, STV_HIDDEN, STV_INTERNAL,
 };
 use std::collections::HashSet;
 use std::path::Path;
@@ -37,6 +43,19 @@ pub(super) struct Entry {
     pub size: u64,
 }
 
+impl Entry {
+    /// The null symbol; an undefined one without a name.
+    const NULL: Entry = Entry {
+        name: 0,
+        bind: STB_LOCAL,
+        r#type: STT_NOTYPE,
+        visibility: 0,
+        shndx: HeaderIndex::UNDEFINED,
+        value: 0,
+        size: 0,
+    };
+}
+
 /// Writes an entry of 24 bytes.
 pub(super) fn put_symbol(out: &mut [u8], entry: &Entry) {
     out[0..4].copy_from_slice(&entry.name.to_le_bytes());
@@ -47,9 +66,22 @@ pub(super) fn put_symbol(out: &mut [u8], entry: &Entry) {
     out[16..24].copy_from_slice(&entry.size.to_le_bytes());
 }
 
+/// A symbol of an object that goes into the table.
+#[derive(Debug, Clone, Copy)]
+struct Kept {
+    /// Index in the object's symbol table.
+    index: u32,
+    /// Bytes of its name.
+    name_length: u32,
+    /// A local symbol in the output.
+    is_local: bool,
+}
+
 /// What one object contributes, and where it goes.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Default)]
 struct Share {
+    /// Its symbols, those that were local in the object first.
+    kept: Vec<Kept>,
     locals: u32,
     globals: u32,
     /// Bytes of names, those of local symbols first.
@@ -62,14 +94,20 @@ struct Share {
 /// Sizes and places in `.symtab` and `.strtab`.
 #[derive(Debug, Default)]
 pub struct SymbolTablePlan {
+    /// Positions of the output sections that have a section symbol, for relocations that stay.
+    sections: Vec<u32>,
     shares: Vec<Share>,
     /// Local symbols the linker provides, and global ones, in the order of the list of provisions.
     provided_locals: Vec<SymbolId>,
     provided_globals: Vec<SymbolId>,
     /// `--retain-symbols-file`: the names to keep.
     retained: Option<HashSet<Vec<u8>>>,
+    /// Symbols that relocations which stay name.
+    needed: Option<Needed>,
     /// Symbols defined elsewhere.
     imports: Vec<SymbolId>,
+    /// Undefined symbols that only relocations which stay mention.
+    strays: Vec<SymbolId>,
     first_provided_local: u32,
     first_provided_global: u32,
     /// Offset in `.strtab` of the names of provided and imported symbols, in that order.
@@ -99,14 +137,17 @@ impl SymbolTablePlan {
     pub(super) fn symtab_part(&self, part: usize) -> (u64, u64) {
         let objects = self.shares.len();
         let (first, count) = match part {
-            0 => (0, 1),
+            0 => (0, 1 + self.sections.len() as u32),
             n if n <= objects => (self.shares[n - 1].first_local, self.shares[n - 1].locals),
             n if n == objects + 1 => (self.first_provided_local, self.provided_locals.len() as u32),
             n if n <= objects * 2 + 1 => {
                 let share = &self.shares[n - objects - 2];
                 (share.first_global, share.globals)
             }
-            _ => (self.first_provided_global, (self.provided_globals.len() + self.imports.len()) as u32),
+            _ => {
+                let count = self.provided_globals.len() + self.imports.len() + self.strays.len();
+                (self.first_provided_global, count as u32)
+            }
         };
         (u64::from(first) * 24, u64::from(count) * 24)
     }
@@ -125,23 +166,32 @@ impl SymbolTablePlan {
         }
     }
     fn others(&self) -> impl Iterator<Item = SymbolId> + '_ {
-        self.provided_locals.iter().chain(&self.provided_globals).chain(&self.imports).copied()
+        let provided = self.provided_locals.iter().chain(&self.provided_globals);
+        provided.chain(&self.imports).chain(&self.strays).copied()
     }
 }
 
 /// What of an object's symbols is kept.
+#[derive(Clone, Copy)]
 struct Filter<'a> {
     selection: &'a Selection,
     live: &'a LiveSet,
     discard: Discard,
     is_shared: bool,
     retained: Option<&'a HashSet<Vec<u8>>>,
+    needed: Option<&'a Needed>,
 }
 
-impl Filter<'_> {
+impl<'a> Filter<'a> {
     /// Whether `--retain-symbols-file` lets a name into the table.
     fn retains(&self, name: &[u8]) -> bool {
         self.retained.is_none_or(|names| names.contains(name))
+    }
+
+    /// By index: the local symbols of an object that must stay.
+    fn needed_locals(&self, object: &Object) -> &'a [bool] {
+        let Some(needed) = self.needed else { return &[] };
+        self.selection.objects.binary_search(&object.id).map_or(&[], |position| needed.locals(position))
     }
 
     /// Whether a local symbol goes into the table.
@@ -172,9 +222,14 @@ impl Filter<'_> {
         }
     }
 
+    /// Whether a relocation that stays names a global symbol.
+    fn needs(&self, id: SymbolId) -> bool {
+        self.needed.is_some_and(|needed| needed.has(id))
+    }
+
     fn is_in_output(&self, object: &Object, section: usize) -> bool {
         object.sections[section].kind != SectionKind::Ignored
-            && self.live.contains(object.section_id(section))
+            && self.live.has_address(object.section_id(section))
     }
 
     /// Whether this object is the one whose entry stands for a global symbol.
@@ -202,11 +257,16 @@ impl Filter<'_> {
             && (self.selection.versions[id.index()] == VERSION_LOCAL || self.is_shared && is_hidden())
     }
 
-    /// All symbols of an object that are kept: (index, is local in the output, bytes of its name).
-    fn walk(&self, object: &Object, mut visit: impl FnMut(usize, bool, &'static [u8])) {
+    /// All symbols of an object that are kept.
+    fn kept(&self, object: &Object) -> Vec<Kept> {
+        let mut kept = Vec::new();
+        let mut visit = |index: usize, is_local, name: &[u8]| {
+            kept.push(Kept { index: index as u32, name_length: name.len() as u32, is_local });
+        };
         let first = object.first_global as usize;
+        let needed = self.needed_locals(object);
         for index in 1..first.min(object.symbols.len()) {
-            if self.keeps_local(object, index) {
+            if needed.get(index) == Some(&true) || self.keeps_local(object, index) {
                 visit(index, true, object.symbol_name(index));
             }
         }
@@ -216,38 +276,42 @@ impl Filter<'_> {
                 let start = object.symbols[index].st_name.get(LE) as usize;
                 let end = start + object.name_lengths[n] as usize;
                 let name = object.strtab.get(start..end).unwrap_or(&[]);
-                if self.retains(name) || self.selection.def(*id).is_undefined() {
+                if self.retains(name) || self.selection.def(*id).is_undefined() || self.needs(*id) {
                     visit(index, self.is_localized(*id), name);
                 }
             }
         }
+        kept
     }
 }
 
-/// Counts and places.
-pub(super) fn plan(s: &Sizing) -> SymbolTablePlan {
-    let mut plan = SymbolTablePlan::default();
+/// Counts and places. `needed` are the symbols that relocations in the output name, `sections` the positions of the
+/// output sections they name; with them come the numbers of all symbols.
+pub(super) fn plan(s: &Sizing, needed: Option<Needed>, sections: Vec<u32>) -> (SymbolTablePlan, Numbers) {
+    let mut plan = SymbolTablePlan { sections, needed, ..SymbolTablePlan::default() };
     if s.cx.config.strip == crate::config::Strip::All {
-        return plan;
+        return (plan, Numbers::default());
     }
     let config = s.cx.config;
     let is_shared = config.is_shared();
     plan.retained = config.retain_symbols_file.as_deref().map(|path| read_names(s.cx, path));
     let retained = plan.retained.as_ref();
+    let needed = plan.needed.as_ref();
     let filter =
-        Filter { selection: s.selection, live: s.live, discard: config.discard, is_shared, retained };
+        Filter { selection: s.selection, live: s.live, discard: config.discard, is_shared, retained, needed };
     let has_gnu_symbols = AtomicBool::new(false);
     plan.shares = s.cx.pool.map("size/symtab", s.selection.objects.len(), 8, |position| {
         let mut share = Share::default();
         let object = s.inputs.object(s.selection.objects[position]);
-        filter.walk(object, |index, is_local, name| {
-            let symbol = &object.symbols[index];
+        share.kept = filter.kept(object);
+        for kept in &share.kept {
+            let symbol = &object.symbols[kept.index as usize];
             if symbol.st_bind() == STB_GNU_UNIQUE || symbol.st_type() == STT_GNU_IFUNC {
                 has_gnu_symbols.store(true, Ordering::Relaxed);
             }
-            *(if is_local { &mut share.locals } else { &mut share.globals }) += 1;
-            share.names += name.len() as u32 + 1;
-        });
+            *(if kept.is_local { &mut share.locals } else { &mut share.globals }) += 1;
+            share.names += kept.name_length + 1;
+        }
         share
     });
     plan.has_gnu_symbols = has_gnu_symbols.into_inner();
@@ -256,7 +320,8 @@ pub(super) fn plan(s: &Sizing) -> SymbolTablePlan {
         let is_defined = def.file() == Def::LINKER && def.is_local() && def.index() as usize == index;
         // A name for code sequences alone; no reader has a use for it.
         let is_internal = provision.anchor == Anchor::TlsModuleBase;
-        if is_defined && !is_internal && filter.retains(s.symbols.name(provision.id)) {
+        let is_wanted = !is_internal && filter.retains(s.symbols.name(provision.id));
+        if is_defined && (is_wanted || filter.needs(provision.id)) {
             let list =
                 if provision.is_hidden { &mut plan.provided_locals } else { &mut plan.provided_globals };
             list.push(provision.id);
@@ -264,7 +329,7 @@ pub(super) fn plan(s: &Sizing) -> SymbolTablePlan {
     }
     plan.imports =
         s.dynamic.symbols.iter().filter(|d| !s.selection.def(d.id).is_local()).map(|d| d.id).collect();
-    let mut next = 1u32;
+    let mut next = 1 + plan.sections.len() as u32;
     for share in &mut plan.shares {
         share.first_local = next;
         next += share.locals;
@@ -278,6 +343,17 @@ pub(super) fn plan(s: &Sizing) -> SymbolTablePlan {
     }
     plan.first_provided_global = next;
     next += (plan.provided_globals.len() + plan.imports.len()) as u32;
+    let mut numbers = Numbers::default();
+    if let Some(needed) = needed {
+        numbers = numbers::number(s, &plan);
+        let mut strays: Vec<SymbolId> = needed.globals().filter(|id| numbers.global(*id) == 0).collect();
+        strays.sort_by_key(|id| s.symbols.name(*id));
+        for id in &strays {
+            numbers.set_global(*id, next);
+            next += 1;
+        }
+        plan.strays = strays;
+    }
     plan.symbols = next.into();
     let mut name = 1u64;
     for share in &mut plan.shares {
@@ -290,7 +366,7 @@ pub(super) fn plan(s: &Sizing) -> SymbolTablePlan {
     if plan.names > u64::from(u32::MAX) {
         s.cx.problems.push(Problem::error("the names of all symbols are more than 4 GiB: use -s or -x"));
     }
-    plan
+    (plan, numbers)
 }
 
 /// The names in a file for `--retain-symbols-file`, separated by white space.
@@ -312,13 +388,6 @@ fn plain_name(name: &[u8]) -> &[u8] {
     &name[..memchr::memchr(b'@', name).filter(|at| *at > 0).unwrap_or(name.len())]
 }
 
-fn filter_of<'a>(image: &Image<'a>) -> Filter<'a> {
-    let config = image.cx.config;
-    let retained = image.sizes.symtab.retained.as_ref();
-    let is_shared = config.is_shared();
-    Filter { selection: image.selection, live: image.live, discard: config.discard, is_shared, retained }
-}
-
 pub(super) fn write_strtab(image: &Image, part: usize, out: &mut [u8]) {
     let plan = &image.sizes.symtab;
     let mut at = 0usize;
@@ -329,7 +398,11 @@ pub(super) fn write_strtab(image: &Image, part: usize, out: &mut [u8]) {
     match part {
         0 => {}
         n if n <= plan.shares.len() => {
-            filter_of(image).walk(image.object(n - 1), |_, _, name| put(name));
+            let object = image.object(n - 1);
+            for kept in &plan.shares[n - 1].kept {
+                let start = object.symbols[kept.index as usize].st_name.get(LE) as usize;
+                put(object.strtab.get(start..start + kept.name_length as usize).unwrap_or(&[]));
+            }
         }
         _ => plan.others().for_each(|id| put(plain_name(image.symbols.name(id)))),
     }
@@ -349,7 +422,11 @@ fn entries(image: &Image, part: usize, mut put: impl FnMut(Entry)) {
     let plan = &image.sizes.symtab;
     let objects = plan.shares.len();
     match part {
-        0 => {}
+        0 => {
+            // The null symbol, and section symbols.
+            put(Entry::NULL);
+            plan.sections.iter().for_each(|position| put(section_entry(image, *position as usize)));
+        }
         n if n <= objects => write_object(image, n - 1, true, put),
         n if n == objects + 1 => {
             let mut name = plan.first_other_name;
@@ -363,7 +440,11 @@ fn entries(image: &Image, part: usize, mut put: impl FnMut(Entry)) {
             let skipped = plan.provided_locals.len();
             let mut name = plan.first_other_name;
             for (n, id) in plan.others().enumerate() {
-                if n >= skipped + plan.provided_globals.len() {
+                if n >= skipped + plan.provided_globals.len() + plan.imports.len() {
+                    let is_weak = image.selection.def(id).class() == Class::UndefinedWeak;
+                    let bind = if is_weak { STB_WEAK } else { STB_GLOBAL };
+                    put(Entry { name, bind, ..Entry::NULL });
+                } else if n >= skipped + plan.provided_globals.len() {
                     let index = image.dynamic.index_of(id) as usize - 1;
                     let is_defined = image.dynamic.symbols[index].is_defined;
                     put(super::dynamic_symbols::entry(image, id, name, is_defined));
@@ -378,23 +459,32 @@ fn entries(image: &Image, part: usize, mut put: impl FnMut(Entry)) {
 
 fn write_object(image: &Image, position: usize, wants_locals: bool, mut put: impl FnMut(Entry)) {
     let object = image.object(position);
-    let mut name = image.sizes.symtab.shares[position].first_name;
+    let share = &image.sizes.symtab.shares[position];
+    let mut name = share.first_name;
     let first = object.first_global as usize;
-    filter_of(image).walk(object, |index, is_local, text| {
-        if is_local == wants_locals {
+    for Kept { index, name_length, is_local } in &share.kept {
+        let index = *index as usize;
+        if *is_local == wants_locals {
             let mut entry = if index < first {
                 local_entry(image, position, object, index, name)
             } else {
                 global_entry(image, object.ids[index - first], name)
             };
-            if is_local {
+            if *is_local {
                 entry.bind = STB_LOCAL;
                 entry.visibility = 0;
             }
             put(entry);
         }
-        name += text.len() as u32 + 1;
-    });
+        name += name_length + 1;
+    }
+}
+
+/// The section symbol of an output section. That of a thread-local one has an address, too.
+fn section_entry(image: &Image, position: usize) -> Entry {
+    let place = image.layout.placements[position];
+    let shndx = HeaderIndex(place.index);
+    Entry { r#type: STT_SECTION, shndx, value: place.address, ..Entry::NULL }
 }
 
 fn local_entry(image: &Image, position: usize, object: &Object, index: usize, name: u32) -> Entry {
@@ -404,7 +494,7 @@ fn local_entry(image: &Image, position: usize, object: &Object, index: usize, na
     let mut shndx = HeaderIndex::ABSOLUTE;
     if section != 0 {
         shndx = image.section_index_of(object, section);
-        value = tls_relative(image, object.sections[section].has(object::elf::SHF_TLS), value);
+        value = tls_relative(image, object.sections[section].has(SHF_TLS), value);
     }
     Entry {
         name,
@@ -427,12 +517,28 @@ fn global_entry(image: &Image, id: SymbolId, name: u32) -> Entry {
     // Of tentative definitions the largest counts.
     let size = image.tables.common(id).map_or(size, |common| common.size);
     let r#type = if r#type == STT_COMMON { STT_OBJECT } else { r#type };
+    if is_tls_base(image, def) {
+        // A thread-local symbol at the very start, in the first thread-local section.
+        let shndx = tls_start_section(image);
+        return Entry { name, r#type: STT_TLS, shndx, ..Entry::NULL };
+    }
     let visibility = if def.file() == Def::LINKER && image.provided.list[def.index() as usize].is_hidden {
         STV_HIDDEN
     } else {
         image.selection.visibility(id)
     };
     Entry { name, bind, r#type, visibility, shndx, value, size }
+}
+
+/// Whether a definition is that of `_TLS_MODULE_BASE_`.
+fn is_tls_base(image: &Image, def: Def) -> bool {
+    def.file() == Def::LINKER && image.provided.list[def.index() as usize].anchor == Anchor::TlsModuleBase
+}
+
+fn tls_start_section(image: &Image) -> HeaderIndex {
+    let is_tls = |position: &&u32| image.outputs.sections[**position as usize].has(SHF_TLS);
+    let first = image.layout.order.iter().find(is_tls);
+    first.map_or(HeaderIndex::ABSOLUTE, |p| HeaderIndex(image.layout.placements[*p as usize].index))
 }
 
 /// Section header index and value of a symbol this output defines, for a symbol table.
@@ -446,7 +552,7 @@ pub(super) fn place(image: &Image, id: SymbolId) -> (HeaderIndex, u64) {
             if section == 0 {
                 return (HeaderIndex::ABSOLUTE, address);
             }
-            let is_tls = object.sections[section].has(object::elf::SHF_TLS);
+            let is_tls = object.sections[section].has(SHF_TLS);
             // An IFUNC stands for its resolver here, as in its object; its PLT entry has no name.
             let is_ifunc = object.symbols[def.index() as usize].st_type() == STT_GNU_IFUNC;
             let address = if is_ifunc { image.resolver_address(SymbolRef::Global(id)) } else { address };

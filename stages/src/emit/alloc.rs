@@ -3,8 +3,8 @@
 use super::Target;
 use crate::arch::target::apply::Resolver;
 use crate::arch::target::plan::{Facts, Need};
-use crate::arch::target::rows::{Calculation, Field};
-use crate::arch::target::{self, Applied, Environment, Overflow, Plan, Row, apply::write};
+use crate::arch::target::rows::{Common, Field};
+use crate::arch::target::{self, Applied, Environment, Overflow, Plan, Row};
 use crate::elf::Rela;
 use crate::image::Image;
 use crate::model::{Object, SymbolId};
@@ -67,10 +67,11 @@ impl Site<'_> {
             }
             let offset = (relocation.r_offset.get(LE) - start) as usize;
             let symbol = relocation.r_sym(LE, false) as usize;
-            let Some(row) = target::row(relocation.r_type(LE, false)) else { continue };
-            if self.apply_plain(row, symbol, relocation.r_addend.get(LE), offset, out) {
+            let r_type = relocation.r_type(LE, false);
+            if self.apply_plain(r_type, symbol, relocation.r_addend.get(LE), offset, out) {
                 continue;
             }
+            let Some(row) = target::row(r_type) else { continue };
             match self.apply(row, relocation, offset, original, out) {
                 Ok(Applied::Done) => {}
                 Ok(Applied::SkipNext) => skip = true,
@@ -81,15 +82,28 @@ impl Site<'_> {
 
     /// The common case: an address against an ordinary symbol. False if there is more to it, or it does not fit.
     #[inline]
-    fn apply_plain(&self, row: &Row, symbol: usize, addend: i64, offset: usize, out: &mut [u8]) -> bool {
+    fn apply_plain(&self, r_type: u32, symbol: usize, addend: i64, offset: usize, out: &mut [u8]) -> bool {
         let Some(address) = self.targets.get(symbol).and_then(|t| t.address()) else { return false };
         let value = address.wrapping_add(addend as u64);
-        let value = match row.calculation {
-            Calculation::PcRelative | Calculation::Plt => value.wrapping_sub(self.address + offset as u64),
-            Calculation::Absolute => value,
-            _ => return false,
+        let mut put = |field: &[u8]| match out.get_mut(offset..offset.wrapping_add(field.len())) {
+            Some(place) => {
+                place.copy_from_slice(field);
+                true
+            }
+            None => false,
         };
-        offset + row.field.width() <= out.len() && write(row.field, out, offset, value).is_ok()
+        match target::rows::common(r_type) {
+            Some(Common::Pc32) => {
+                let distance = value.wrapping_sub(self.address.wrapping_add(offset as u64));
+                i32::try_from(distance as i64).is_ok_and(|distance| put(&distance.to_le_bytes()))
+            }
+            Some(Common::Word) => put(&value.to_le_bytes()),
+            Some(Common::Signed32) => {
+                i32::try_from(value as i64).is_ok_and(|value| put(&value.to_le_bytes()))
+            }
+            Some(Common::Unsigned32) => u32::try_from(value).is_ok_and(|value| put(&value.to_le_bytes())),
+            None => false,
+        }
     }
 
     fn apply(
@@ -115,16 +129,13 @@ impl Site<'_> {
         let mut addend = relocation.r_addend.get(LE);
         let mut address = None;
         if self.targets[symbol].is_pieces() {
-            // The addend chooses the piece. A PC-relative one is off by the distance from the field to the end of
-            // the instruction, which cannot be told from the piece's offset; compilers use -4 throughout.
-            let section = self.targets[symbol].section();
-            let bias = match row.calculation {
-                Calculation::PcRelative | Calculation::Plt => -4,
-                _ => 0,
-            };
-            let piece = image.merged_address(self.object, section, (addend - bias) as u64);
-            address = Some(piece);
-            addend = bias;
+            // The addend chooses the piece, as it stands: the 4 bytes between a PC-relative field and the end of
+            // its instruction do not count. Assemblers know: where those make a difference they name a symbol,
+            // and LLVM names the section for the address right behind a 4-byte string, which stays right.
+            let (is_loaded, member) = self.targets[symbol].pieces();
+            let inside = addend.max(0);
+            address = Some(image.piece_address(is_loaded, member, inside as u64));
+            addend -= inside;
         }
         let resolver = Answers { image, reference, address, facts };
         let place = self.address + offset as u64;

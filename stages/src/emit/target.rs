@@ -2,7 +2,8 @@
 
 use crate::arch::target::plan::Facts;
 use crate::image::Image;
-use crate::model::{Object, SectionKind, SymbolId};
+use crate::merge::MemberId;
+use crate::model::{Object, SectionId, SectionKind, SymbolId};
 use crate::tables::SymbolRef;
 use object::LittleEndian as LE;
 
@@ -15,6 +16,8 @@ impl Target {
     const SPECIAL: u64 = 1 << 62;
     const PIECES: u64 = 2 << 62;
     const DEAD: u64 = 3 << 62;
+    /// Beside [`Target::PIECES`].
+    const LOADED: u64 = 1 << 61;
 
     /// A symbol in a section that is not in the output.
     pub const GONE: Target = Target(Target::DEAD);
@@ -34,10 +37,10 @@ impl Target {
     pub fn is_dead(self) -> bool {
         self.0 & Target::TAG == Target::DEAD
     }
-    /// Of a merged section: its index.
+    /// Of a merged section: whether it is loaded, and what it became.
     #[inline]
-    pub fn section(self) -> usize {
-        (self.0 & !Target::TAG) as usize
+    pub fn pieces(self) -> (bool, MemberId) {
+        (self.0 & Target::LOADED != 0, MemberId(self.0 as u32))
     }
 
     fn plain(address: u64) -> Target {
@@ -60,6 +63,27 @@ pub fn targets(image: &Image, position: usize) -> Vec<Target> {
     list
 }
 
+/// The same for debug information, in which the symbols of folded sections are gone: two functions must not claim
+/// the same code.
+pub fn for_debug(image: &Image, position: usize, targets: &[Target]) -> Vec<Target> {
+    let object = image.object(position);
+    let first = object.first_global as usize;
+    let debug_target = |(index, target): (usize, &Target)| {
+        let id = object.symbol_id(index);
+        let section = if index >= first {
+            image.selection.sections[id.index()]
+        } else {
+            match object.symbol_section(index) {
+                0 => SectionId::NONE,
+                section => object.section_id(section as usize),
+            }
+        };
+        let is_folded = section != SectionId::NONE && image.live.is_folded(section);
+        if is_folded { Target::GONE } else { *target }
+    };
+    targets.iter().enumerate().map(debug_target).collect()
+}
+
 fn local(image: &Image, position: usize, object: &Object, index: usize) -> Target {
     let entry = &object.symbols[index];
     let section = object.symbol_section(index) as usize;
@@ -68,12 +92,17 @@ fn local(image: &Image, position: usize, object: &Object, index: usize) -> Targe
     }
     let kind = object.sections[section].kind;
     let id = object.section_id(section);
-    if kind == SectionKind::Ignored || !image.live.contains(id) {
+    if kind == SectionKind::Ignored || !image.live.has_address(id) {
         return Target::GONE;
     }
     if kind == SectionKind::Merge {
         if entry.st_type() == object::elf::STT_SECTION {
-            return Target(Target::PIECES | section as u64);
+            let is_loaded = object.sections[section].is_alloc();
+            let loaded = if is_loaded { Target::LOADED } else { 0 };
+            return match image.merged(is_loaded).member(id) {
+                Some(MemberId(member)) => Target(Target::PIECES | loaded | u64::from(member)),
+                None => Target::GONE,
+            };
         }
         return Target::plain(image.merged_address(object, section, entry.st_value.get(LE)));
     }
@@ -93,9 +122,7 @@ fn global(image: &Image, id: SymbolId) -> Target {
         return Target(Target::SPECIAL);
     }
     let section = image.selection.sections[id.index()];
-    if section != crate::model::SectionId::NONE && !image.live.contains(section)
-        || facts.has(Facts::UNDEFINED)
-    {
+    if section != SectionId::NONE && !image.live.has_address(section) || facts.has(Facts::UNDEFINED) {
         return Target::GONE;
     }
     Target::plain(image.addresses.symbols[id.index()])

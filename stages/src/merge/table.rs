@@ -1,9 +1,12 @@
 //! The table of distinct pieces: numbers them and remembers the first occurrence of each.
 //!
 //! Shards by hash bits, each behind a lock that a worker holds for the pieces of one section that belong to it.
-//! The first occurrence is a minimum over (section, piece), so the order of insertion does not matter.
+//! The first occurrence is a minimum over sections, so the order of insertion does not matter: an earlier section
+//! that arrives late takes a piece over, and the one it took it from is told in the end. Sections arrive nearly in
+//! order, so that is rare, and a shard that has seen no later section need not even look who owns a piece.
 
 use engine::prefetch;
+use engine::simd::Hash;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -21,16 +24,33 @@ const EMPTY: u32 = u32::MAX;
 const FREE: Slot = Slot { tag: 0, tag_low: 0, number: EMPTY };
 /// Slots of a shard at the start: most sections repeat what others have, so tables stay small.
 const FIRST_SLOTS: usize = 1 << 10;
+/// From here on a shard doubles; below, it grows faster.
+const LARGE: usize = 1 << 15;
+
+/// Where a piece occurs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Occurrence {
+    /// Which of the sections that are merged.
+    pub section: u32,
+    /// Which of its pieces.
+    pub piece: u32,
+}
 
 #[derive(Debug)]
 struct Shard {
     slots: Vec<Slot>,
-    /// By number: section and piece of the first occurrence.
-    owners: Vec<(u32, u32)>,
+    /// By number: the first occurrence.
+    owners: Vec<Occurrence>,
+    /// No section behind this one owns a piece.
+    last_section: u32,
+    /// Those that owned a piece until an earlier section came.
+    losers: Vec<Occurrence>,
 }
 
 impl Shard {
-    fn number(&mut self, hash: [u64; 2], occurrence: (u32, u32)) -> u32 {
+    /// The number of a piece, and whether this occurrence is the first so far.
+    #[inline]
+    fn number(&mut self, hash: Hash, occurrence: Occurrence) -> (u32, bool) {
         let mask = self.slots.len() - 1;
         let (tag, tag_low) = (hash[0], hash[1] as u32);
         let mut at = tag as usize & mask;
@@ -39,23 +59,41 @@ impl Shard {
             if slot.number == EMPTY {
                 let number = self.owners.len() as u32;
                 *slot = Slot { tag, tag_low, number };
-                self.owners.push(occurrence);
-                if self.owners.len() * 2 > self.slots.len() {
-                    self.grow();
-                }
-                return number;
+                self.add(occurrence);
+                return (number, true);
             }
             if slot.tag == tag && slot.tag_low == tag_low {
-                let owner = &mut self.owners[slot.number as usize];
-                *owner = occurrence.min(*owner);
-                return slot.number;
+                let number = slot.number;
+                return (
+                    number,
+                    occurrence.section < self.last_section && self.take_over(number, occurrence),
+                );
             }
             at = (at + 1) & mask;
         }
     }
 
+    fn add(&mut self, occurrence: Occurrence) {
+        self.owners.push(occurrence);
+        self.last_section = self.last_section.max(occurrence.section);
+        if self.owners.len() * 2 > self.slots.len() {
+            self.grow();
+        }
+    }
+
+    #[cold]
+    fn take_over(&mut self, number: u32, occurrence: Occurrence) -> bool {
+        let owner = &mut self.owners[number as usize];
+        if *owner <= occurrence {
+            return false;
+        }
+        self.losers.push(std::mem::replace(owner, occurrence));
+        true
+    }
+
+    #[cold]
     fn grow(&mut self) {
-        let size = self.slots.len() * 4;
+        let size = self.slots.len() * if self.slots.len() < LARGE { 4 } else { 2 };
         let mask = size - 1;
         let old = std::mem::replace(&mut self.slots, vec![FREE; size]);
         for slot in old.into_iter().filter(|s| s.number != EMPTY) {
@@ -73,20 +111,19 @@ pub(super) struct Table {
     shards: Vec<Mutex<Shard>>,
 }
 
-fn shard_of(hash: &[u64; 2]) -> usize {
+fn shard_of(hash: &Hash) -> usize {
     (hash[1] >> 32) as usize % SHARDS
 }
 
-impl Table {
-    pub(super) fn new() -> Table {
-        let shard = || Mutex::new(Shard { slots: vec![FREE; FIRST_SLOTS], owners: Vec::new() });
-        Table { shards: (0..SHARDS).map(|_| shard()).collect() }
-    }
+/// The pieces of a section in the order of their shards. Its memory is used again for the next section.
+#[derive(Debug, Default)]
+pub(super) struct ByShard {
+    pieces: Vec<u32>,
+}
 
-    /// Numbers the pieces of a section; `numbers` receives a number a piece.
-    pub(super) fn insert(&self, section: u32, hashes: &[[u64; 2]], numbers: &[AtomicU32]) {
-        const AHEAD: usize = 8;
-        // Pieces of each shard, together: one lock a shard, not one a piece.
+impl ByShard {
+    /// Sorts by shard; the pieces of shard `i` are at `starts[i]..starts[i + 1]`.
+    fn sort(&mut self, hashes: &[Hash]) -> [u32; SHARDS + 1] {
         let mut starts = [0u32; SHARDS + 1];
         for hash in hashes {
             starts[shard_of(hash) + 1] += 1;
@@ -94,15 +131,42 @@ impl Table {
         for shard in 0..SHARDS {
             starts[shard + 1] += starts[shard];
         }
-        let mut order = vec![0u32; hashes.len()];
+        self.pieces.clear();
+        self.pieces.resize(hashes.len(), 0);
         let mut next = starts;
         for (piece, hash) in hashes.iter().enumerate() {
             let cursor = &mut next[shard_of(hash)];
-            order[*cursor as usize] = piece as u32;
+            self.pieces[*cursor as usize] = piece as u32;
             *cursor += 1;
         }
-        for shard_index in 0..SHARDS {
-            let pieces = &order[starts[shard_index] as usize..starts[shard_index + 1] as usize];
+        starts
+    }
+}
+
+impl Table {
+    pub(super) fn new() -> Table {
+        let shard = || {
+            let slots = vec![FREE; FIRST_SLOTS];
+            Mutex::new(Shard { slots, owners: Vec::new(), last_section: 0, losers: Vec::new() })
+        };
+        Table { shards: (0..SHARDS).map(|_| shard()).collect() }
+    }
+
+    /// Numbers the pieces of a section; `numbers` receives a number a piece, `own` is called for those that
+    /// nobody before had, as far as is known yet.
+    pub(super) fn insert(
+        &self,
+        section: u32,
+        hashes: &[Hash],
+        scratch: &mut ByShard,
+        numbers: &mut [u32],
+        mut own: impl FnMut(usize),
+    ) {
+        const AHEAD: usize = 8;
+        // Pieces of each shard, together: one lock a shard, not one a piece.
+        let starts = scratch.sort(hashes);
+        for (shard_index, range) in starts.windows(2).enumerate() {
+            let pieces = &scratch.pieces[range[0] as usize..range[1] as usize];
             if pieces.is_empty() {
                 continue;
             }
@@ -112,44 +176,40 @@ impl Table {
                     let mask = shard.slots.len() - 1;
                     prefetch(&shard.slots, hashes[*later as usize][0] as usize & mask);
                 }
-                let number = shard.number(hashes[*piece as usize], (section, *piece));
-                let number = number * SHARDS as u32 + shard_index as u32;
-                numbers[*piece as usize].store(number, Ordering::Relaxed);
+                let (number, is_first) =
+                    shard.number(hashes[*piece as usize], Occurrence { section, piece: *piece });
+                numbers[*piece as usize] = number * SHARDS as u32 + shard_index as u32;
+                if is_first {
+                    own(*piece as usize);
+                }
             }
         }
     }
 
-    /// Ends insertion.
-    pub(super) fn seal(self) -> Owners {
-        let shards: Vec<Vec<(u32, u32)>> = self
-            .shards
-            .into_iter()
-            .map(|shard| shard.into_inner().unwrap_or_else(PoisonError::into_inner).owners)
-            .collect();
-        let offsets = shards.iter().map(|s| s.iter().map(|_| AtomicU32::new(0)).collect()).collect();
-        Owners { shards, offsets }
+    /// Ends insertion: those that thought they were first and were not, and room for the offset of every piece.
+    pub(super) fn seal(self) -> (Vec<Occurrence>, Offsets) {
+        let mut losers = Vec::new();
+        let mut longest = 0;
+        for shard in self.shards {
+            let shard = shard.into_inner().unwrap_or_else(PoisonError::into_inner);
+            longest = longest.max(shard.owners.len());
+            losers.extend(shard.losers);
+        }
+        (losers, Offsets { by_number: (0..longest * SHARDS).map(|_| AtomicU32::new(0)).collect() })
     }
 }
 
-/// The first occurrence of every distinct piece, and room for its offset in the output.
-pub(super) struct Owners {
-    shards: Vec<Vec<(u32, u32)>>,
-    offsets: Vec<Vec<AtomicU32>>,
+/// For every distinct piece its offset in the output.
+pub(super) struct Offsets {
+    by_number: Vec<AtomicU32>,
 }
 
-impl Owners {
-    /// Section and piece of the first occurrence.
-    pub(super) fn owner(&self, number: u32) -> (u32, u32) {
-        let number = number as usize;
-        self.shards[number % SHARDS][number / SHARDS]
+impl Offsets {
+    pub(super) fn set(&self, number: u32, offset: u32) {
+        self.by_number[number as usize].store(offset, Ordering::Relaxed);
     }
-    pub(super) fn set_offset(&self, number: u32, offset: u32) {
-        let number = number as usize;
-        self.offsets[number % SHARDS][number / SHARDS].store(offset, Ordering::Relaxed);
-    }
-    pub(super) fn offset(&self, number: u32) -> u32 {
-        let number = number as usize;
-        self.offsets[number % SHARDS][number / SHARDS].load(Ordering::Relaxed)
+    pub(super) fn get(&self, number: u32) -> u32 {
+        self.by_number[number as usize].load(Ordering::Relaxed)
     }
 }
 
@@ -158,19 +218,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_occurrence_owns() {
+    fn the_first_occurrence_owns_whoever_comes_first() {
         let table = Table::new();
-        let hashes: Vec<[u64; 2]> =
-            (0..5000u64).map(|i| [i.wrapping_mul(0x9e37_79b9), i << 32 | 7]).collect();
-        let numbers = |_: ()| -> Vec<AtomicU32> { hashes.iter().map(|_| AtomicU32::new(0)).collect() };
-        let (late, early) = (numbers(()), numbers(()));
-        table.insert(9, &hashes, &late);
-        table.insert(2, &hashes, &early);
-        let owners = table.seal();
-        for piece in 0..hashes.len() {
-            let number = late[piece].load(Ordering::Relaxed);
-            assert_eq!(number, early[piece].load(Ordering::Relaxed));
-            assert_eq!(owners.owner(number), (2, piece as u32));
-        }
+        let hashes: Vec<Hash> = (0..5000u64).map(|i| [i.wrapping_mul(0x9e37_79b9), i << 32 | 7]).collect();
+        let mut scratch = ByShard::default();
+        let mut insert = |section, hashes: &[Hash]| {
+            let (mut numbers, mut owned) = (vec![0; hashes.len()], Vec::new());
+            table.insert(section, hashes, &mut scratch, &mut numbers, |piece| owned.push(piece as u32));
+            owned.sort_unstable();
+            (numbers, owned)
+        };
+        let late = insert(9, &hashes);
+        let early = insert(2, &hashes[1000..]);
+        let middle = insert(5, &hashes);
+        assert_eq!(late.1, (0..5000).collect::<Vec<_>>());
+        assert_eq!(early.1, (0..4000).collect::<Vec<_>>());
+        assert_eq!(middle.1, (0..1000).collect::<Vec<_>>());
+        assert_eq!(late.0, middle.0);
+        assert_eq!(late.0[1000..], early.0);
+        let (mut losers, offsets) = table.seal();
+        losers.sort_unstable();
+        assert_eq!(losers, (0..5000).map(|piece| Occurrence { section: 9, piece }).collect::<Vec<_>>());
+        offsets.set(late.0[77], 123);
+        assert_eq!(offsets.get(middle.0[77]), 123);
     }
 }

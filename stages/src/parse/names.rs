@@ -73,9 +73,66 @@ pub fn output_name(name: &'static [u8], keep_text_prefix: bool) -> &'static [u8]
     best.1
 }
 
+/// An output section that most sections of most files go to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CommonOutput {
+    /// `.text`, without the parts of it that have places of their own.
+    Text,
+    /// `.rodata`
+    Rodata,
+    /// `.data.rel.ro`
+    DataRelRo,
+    /// `.bss`
+    Bss,
+    /// `.gcc_except_table`
+    ExceptTable,
+}
+
+impl CommonOutput {
+    /// How many there are.
+    pub const COUNT: usize = 5;
+
+    /// Told from the bytes a name begins with, which other bytes may follow. What it says is what [`output_name`]
+    /// says; it need not know every name, but must be quick, because it is asked for every loaded section.
+    pub fn of(name: &[u8]) -> Option<CommonOutput> {
+        match name {
+            // What follows is a mangled name or nothing: not `.text.hot`.
+            [b'.', b't', b'e', b'x', b't', b'.', b'_', ..] | [b'.', b't', b'e', b'x', b't', 0, ..] => {
+                Some(CommonOutput::Text)
+            }
+            [b'.', b'r', b'o', b'd', b'a', b't', b'a', b'.' | 0, ..] => Some(CommonOutput::Rodata),
+            [b'.', b'b', b's', b's', b'.', b'_', ..] | [b'.', b'b', b's', b's', 0, ..] => {
+                Some(CommonOutput::Bss)
+            }
+            _ if is_or_below(name, b".data.rel.ro") => Some(CommonOutput::DataRelRo),
+            _ if is_or_below(name, b".gcc_except_table") => Some(CommonOutput::ExceptTable),
+            _ => None,
+        }
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static [u8] {
+        match self {
+            CommonOutput::Text => b".text",
+            CommonOutput::Rodata => b".rodata",
+            CommonOutput::DataRelRo => b".data.rel.ro",
+            CommonOutput::Bss => b".bss",
+            CommonOutput::ExceptTable => b".gcc_except_table",
+        }
+    }
+}
+
+/// Whether the name that `bytes` begins with is `prefix`, or that and a dot.
+fn is_or_below(bytes: &[u8], prefix: &[u8]) -> bool {
+    bytes.starts_with(prefix) && matches!(bytes.get(prefix.len()), Some(0 | b'.'))
+}
+
+/// Place of plain code among `.text*` sections, see [`text_order`].
+pub const PLAIN_TEXT: u32 = TEXT_ORDER.len() as u32;
+
 /// Place of a `.text*` section among its kind: 0 to 4 for the parts that go first, 5 for plain code.
 pub fn text_order(name: &[u8]) -> u32 {
-    TEXT_ORDER.iter().position(|p| has_prefix(name, p)).unwrap_or(TEXT_ORDER.len()) as u32
+    TEXT_ORDER.iter().position(|p| has_prefix(name, p)).map_or(PLAIN_TEXT, |place| place as u32)
 }
 
 /// Place of an `.init_array.N`/`.ctors.N`/… section: N for arrays, 65535 - N for `.ctors`/`.dtors`, and
@@ -133,6 +190,36 @@ pub fn is_c_identifier(name: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn common_names_are_what_the_table_says() {
+        let names: [&'static [u8]; 14] = [
+            b".text",
+            b".text._ZN3fooE",
+            b".text.hot._ZN3fooE",
+            b".text.unlikely",
+            b".rodata",
+            b".rodata.str1.1",
+            b".data.rel.ro",
+            b".data.rel.ro.local",
+            b".data.rel.local",
+            b".bss",
+            b".bss._x",
+            b".bss.rel.ro",
+            b".gcc_except_table.foo",
+            b".text.foo",
+        ];
+        let mut known = 0;
+        for name in names {
+            let in_table = [name, b"\0.more"].concat();
+            let Some(common) = CommonOutput::of(&in_table) else { continue };
+            known += 1;
+            assert_eq!(common.name(), output_name(name, false), "{}", String::from_utf8_lossy(name));
+            assert_eq!(common.name(), output_name(name, true));
+            assert_eq!(text_order(name), PLAIN_TEXT);
+        }
+        assert_eq!(known, 9);
+    }
 
     #[test]
     fn longest_prefix_decides() {

@@ -1,11 +1,14 @@
 //! Relocatable objects (gABI: "ELF Header", "Sections", "Symbol Table", "Section Groups").
 
-use super::names::{array_order, is_debug_name, is_stripped, output_name, text_order};
+use super::apart::keep_apart;
+use super::names::{
+    CommonOutput, PLAIN_TEXT, array_order, is_debug_name, is_stripped, output_name, text_order,
+};
 use super::{MappedInput, is_excluded};
 use crate::config::{Config, OutputKind};
 use crate::elf::{Ehdr, Rela, Shdr, Sym, c_string, range, slice_of};
 use crate::intern::NameSink;
-use crate::model::{Group, Object, OutputName, Section, SectionKind, SymbolId, VersionedName};
+use crate::model::{Group, Object, OutputName, Section, SectionKind, VersionedName};
 use object::LittleEndian as LE;
 use object::elf::{
     ELFCLASS64, ELFDATA2LSB, EM_X86_64, ET_REL, GRP_COMDAT, SHF_ALLOC, SHF_COMPRESSED, SHF_EXCLUDE,
@@ -17,8 +20,14 @@ use object::elf::{
 /// Range of section types that LLVM defines for the linker's eyes only (address significance, dependent
 /// libraries, call-graph profile, embedded bitcode, …).
 const SHT_LLVM: std::ops::RangeInclusive<u32> = 0x6fff_4c00..=0x6fff_4cff;
+/// SHT_LLVM_CALL_GRAPH_PROFILE.
+const SHT_LLVM_CALL_GRAPH_PROFILE: u32 = 0x6fff_4c09;
 /// SHT_X86_64_UNWIND.
 const SHT_X86_64_UNWIND: u32 = 0x7000_0001;
+/// How many section headers ahead the names of sections are asked for: they lie about, far from each other.
+const AHEAD: usize = 12;
+/// The largest alignment that is taken for one.
+const MAX_ALIGN: u64 = 1 << 40;
 /// SHT_CREL (compact relocations).
 const SHT_CREL: u32 = 0x4000_0014;
 
@@ -31,6 +40,7 @@ pub(super) fn parse(config: &Config, input: &MappedInput, names: &mut NameSink) 
     let mut object = Object {
         id: input.id,
         origin: input.origin,
+        role: input.role,
         is_lazy: input.is_lazy,
         exclude: is_excluded(config, input),
         sections: Vec::with_capacity(headers.len()),
@@ -51,25 +61,39 @@ pub(super) fn parse(config: &Config, input: &MappedInput, names: &mut NameSink) 
         warnings: Vec::new(),
         compressed: Vec::new(),
         companions: Vec::new(),
+        apart: Vec::new(),
+        call_graph: 0,
         has_gcc_lto: false,
     };
     let mut symtab = None;
-    let mut last_output: (u32, u16) = (u32::MAX, 0);
+    let mut seen = Seen { last_output: (u32::MAX, 0), ..Seen::default() };
     for (index, shdr) in headers.iter().enumerate() {
-        let section = read_section(config, &mut object, data, index, shdr, &mut last_output)?;
+        if let Some(ahead) = headers.get(index + AHEAD).filter(|h| h.sh_type.get(LE) != SHT_RELA) {
+            engine::prefetch(shstrtab, ahead.sh_name.get(LE) as usize);
+        }
+        let section = read_section(config, &mut object, data, index, shdr, &mut seen)?;
         object.sections.push(section);
         if shdr.sh_type.get(LE) == SHT_SYMTAB {
             symtab = Some(shdr);
         }
     }
+    if config.ordering.wants_apart() {
+        keep_apart(config, &mut object)?;
+    }
     attach_relocations(config, &mut object, headers)?;
-    drop_merge_where_impossible(&mut object);
-    reverse_ctors(&mut object);
+    if seen.merge {
+        drop_merge_where_impossible(&mut object);
+    }
+    if seen.ctors {
+        reverse_ctors(&mut object);
+    }
     if let Some(shdr) = symtab {
         read_symbols(&mut object, data, headers, shdr)?;
     }
-    read_groups(&mut object, headers, names)?;
-    if config.gc_sections {
+    if seen.groups {
+        read_groups(&mut object, headers, names)?;
+    }
+    if config.gc_sections && (seen.groups || seen.link_order) {
         find_companions(&mut object);
     }
     intern_names(&mut object, names)?;
@@ -156,6 +180,74 @@ fn section_bytes(data: &'static [u8], shdr: &Shdr) -> Option<&'static [u8]> {
     range(data, shdr.sh_offset.get(LE), shdr.sh_size.get(LE))
 }
 
+/// What is remembered from one section header to the next.
+#[derive(Debug, Default)]
+struct Seen {
+    /// The last name that was looked at (its offset), and its slot in [`Object::outputs`].
+    last_output: (u32, u16),
+    /// The slots of [`CommonOutput`]s.
+    common: [Option<u16>; CommonOutput::COUNT],
+    /// There are groups, or linkonce sections, which are groups of one.
+    groups: bool,
+    /// There are sections with SHF_LINK_ORDER.
+    link_order: bool,
+    /// There are sections to merge.
+    merge: bool,
+    /// There are `.ctors` or `.dtors`.
+    ctors: bool,
+}
+
+/// Most sections are ordinary code and data, and their names need not even be read to the end.
+fn read_common(object: &mut Object, section: &mut Section, shdr: &Shdr, seen: &mut Seen) -> bool {
+    const UNCOMMON: u32 = SHF_EXCLUDE | SHF_COMPRESSED | SHF_LINK_ORDER;
+    let is_loaded = section.is_alloc() && section.flags & UNCOMMON == 0;
+    if !is_loaded || !matches!(section.sh_type, SHT_PROGBITS | SHT_NOBITS) {
+        return false;
+    }
+    let Some(common) = object.shstrtab.get(shdr.sh_name.get(LE) as usize..).and_then(CommonOutput::of) else {
+        return false;
+    };
+    let slot = match seen.common[common as usize] {
+        Some(slot) => slot,
+        None => {
+            let Ok(slot) = output_slot(object, OutputName { name: common.name(), is_alloc: true }) else {
+                return false;
+            };
+            seen.common[common as usize] = Some(slot);
+            slot
+        }
+    };
+    section.output = slot;
+    section.order = if common == CommonOutput::Text { PLAIN_TEXT } else { 0 };
+    section.kind = ordinary_kind(section, shdr, seen);
+    true
+}
+
+/// The kind of a section that is not special by name.
+fn ordinary_kind(section: &mut Section, shdr: &Shdr, seen: &mut Seen) -> SectionKind {
+    match section.sh_type {
+        SHT_NOBITS => SectionKind::NoBits,
+        SHT_PROGBITS if section.has(SHF_MERGE) && !section.has(SHF_WRITE) => {
+            seen.merge = true;
+            section.entsize = u32::try_from(shdr.sh_entsize.get(LE)).unwrap_or(0);
+            SectionKind::Merge
+        }
+        _ => SectionKind::Regular,
+    }
+}
+
+/// The place of an output section's name in [`Object::outputs`].
+fn output_slot(object: &mut Object, key: OutputName) -> Result<u16, String> {
+    let slot = match object.outputs.iter().rposition(|o| *o == key) {
+        Some(slot) => slot,
+        None => {
+            object.outputs.push(key);
+            object.outputs.len() - 1
+        }
+    };
+    u16::try_from(slot).map_err(|_| "more than 65,535 different section names".to_string())
+}
+
 /// Reduces one header to a [`Section`]: its kind from flags and type first, from its name where needed.
 fn read_section(
     config: &Config,
@@ -163,7 +255,7 @@ fn read_section(
     data: &'static [u8],
     index: usize,
     shdr: &Shdr,
-    last_output: &mut (u32, u16),
+    seen: &mut Seen,
 ) -> Result<Section, String> {
     let sh_type = shdr.sh_type.get(LE);
     let sh_flags = shdr.sh_flags.get(LE);
@@ -174,13 +266,11 @@ fn read_section(
         size,
         flags: sh_flags as u32,
         rela: 0,
-        link: 0,
         entsize: 0,
         sh_type,
         output: 0,
         kind: SectionKind::Ignored,
         align_log2: 0,
-        name: name_offset,
         order: 0,
     };
     if sh_type == SHT_NULL {
@@ -189,7 +279,15 @@ fn read_section(
     section.contents = section_bytes(data, shdr)
         .ok_or_else(|| format!("section {index} lies outside the file: the file is truncated or corrupt"))?;
     if matches!(sh_type, SHT_RELA | SHT_SYMTAB | SHT_STRTAB | SHT_SYMTAB_SHNDX | SHT_GROUP) {
+        seen.groups |= sh_type == SHT_GROUP;
         return Ok(section);
+    }
+    let align = shdr.sh_addralign.get(LE);
+    if align.is_power_of_two() && align <= MAX_ALIGN {
+        section.align_log2 = align.trailing_zeros() as u8;
+        if read_common(object, &mut section, shdr, seen) {
+            return Ok(section);
+        }
     }
     let name = c_string(object.shstrtab, name_offset as usize);
     let describe = || format!("section {}", String::from_utf8_lossy(name));
@@ -202,14 +300,15 @@ fn read_section(
         let format = if sh_type == SHT_REL { "SHT_REL" } else { "SHT_CREL" };
         return Err(format!("{}: {format} relocations are not supported on x86-64", describe()));
     }
-    section.align_log2 = match shdr.sh_addralign.get(LE) {
-        0 => 0,
-        n if n.is_power_of_two() && n <= 1 << 40 => n.trailing_zeros() as u8,
-        n => return Err(format!("{}: alignment {n} is not a power of two", describe())),
-    };
+    if align != 0 && (!align.is_power_of_two() || align > MAX_ALIGN) {
+        return Err(format!("{}: alignment {align} is not a power of two", describe()));
+    }
     let is_alloc = section.is_alloc();
     if section.has(SHF_EXCLUDE) && !is_alloc || SHT_LLVM.contains(&sh_type) {
         object.has_gcc_lto |= name.starts_with(b".gnu.lto_");
+        if sh_type == SHT_LLVM_CALL_GRAPH_PROFILE {
+            object.call_graph = index as u32;
+        }
         return Ok(section);
     }
     if sh_flags & u64::from(SHF_COMPRESSED) != 0 {
@@ -242,18 +341,15 @@ fn read_section(
         _ => {}
     }
     section.kind = match sh_type {
-        SHT_NOBITS => SectionKind::NoBits,
         SHT_PROGBITS | SHT_X86_64_UNWIND if name == b".eh_frame" && is_alloc => SectionKind::EhFrame,
-        SHT_PROGBITS if section.has(SHF_MERGE) && !section.has(SHF_WRITE) => {
-            section.entsize = u32::try_from(shdr.sh_entsize.get(LE)).unwrap_or(0);
-            SectionKind::Merge
-        }
-        _ => SectionKind::Regular,
+        _ => ordinary_kind(&mut section, shdr, seen),
     };
+    seen.groups |= name.starts_with(b".gnu.linkonce.");
+    seen.ctors |= name.starts_with(b".ctors") || name.starts_with(b".dtors");
     if section.has(SHF_LINK_ORDER) {
-        section.link = shdr.sh_link.get(LE);
+        seen.link_order = true;
     }
-    if *last_output != (name_offset, last_output.1) {
+    if seen.last_output.0 != name_offset {
         let output = if name.starts_with(b".zdebug_") {
             // The inflated section is an ordinary one.
             debug_name_of_zdebug(name)
@@ -261,17 +357,9 @@ fn read_section(
             output_name(name, config.z.keep_text_section_prefix)
         };
         let key = OutputName { name: array_for_ctors(object, output), is_alloc };
-        let slot = match object.outputs.iter().rposition(|o| *o == key) {
-            Some(slot) => slot,
-            None => {
-                object.outputs.push(key);
-                object.outputs.len() - 1
-            }
-        };
-        let slot = u16::try_from(slot).map_err(|_| "more than 65,535 different section names".to_string())?;
-        *last_output = (name_offset, slot);
+        seen.last_output = (name_offset, output_slot(object, key)?);
     }
-    section.output = last_output.1;
+    section.output = seen.last_output.1;
     section.order = match object.outputs[usize::from(section.output)].name {
         b".text" => text_order(name),
         b".init_array" | b".fini_array" | b".ctors" | b".dtors" => array_order(name),
@@ -279,8 +367,8 @@ fn read_section(
     };
     // Two input sections of equal name offset but different SHF_ALLOC must not share the cached slot.
     if object.outputs[usize::from(section.output)].is_alloc != is_alloc {
-        *last_output = (u32::MAX, 0);
-        return read_section(config, object, data, index, shdr, last_output);
+        seen.last_output = (u32::MAX, 0);
+        return read_section(config, object, data, index, shdr, seen);
     }
     Ok(section)
 }
@@ -444,17 +532,19 @@ fn read_groups(object: &mut Object, headers: &[Shdr], names: &mut NameSink) -> R
                 if flags.get(LE) & GRP_COMDAT == 0 {
                     continue;
                 }
-                let members: Vec<u32> = members.iter().map(|m| m.get(LE)).collect();
-                if members.iter().any(|m| *m as usize >= headers.len() || *m == 0) {
+                if members.iter().any(|m| m.get(LE) as usize >= headers.len() || m.get(LE) == 0) {
                     return Err(format!("section group {index} has a member that does not exist"));
                 }
                 let symbol = shdr.sh_info.get(LE) as usize;
                 if symbol >= object.symbols.len() {
                     return Err(format!("signature of section group {index} is not in the symbol table"));
                 }
-                let signature = group_signature(object, symbol);
-                names.push_bytes(signature);
-                object.groups.push(Group { signature: SymbolId::NONE, members });
+                // A global symbol's name is interned with the other symbols' names.
+                let is_global = symbol >= object.first_global as usize;
+                if !is_global {
+                    names.push_bytes(group_signature(object, symbol));
+                }
+                object.groups.push(Group::listed(if is_global { symbol as u32 } else { 0 }, members));
             }
             SHT_PROGBITS | SHT_NOBITS => {
                 // A cheap test first: linkonce sections are rare.
@@ -464,7 +554,7 @@ fn read_groups(object: &mut Object, headers: &[Shdr], names: &mut NameSink) -> R
                     let rest = &name[b".gnu.linkonce.".len()..];
                     let suffix = rest.iter().position(|c| *c == b'.').map_or(rest, |dot| &rest[dot + 1..]);
                     names.push_bytes(suffix);
-                    object.groups.push(Group { signature: SymbolId::NONE, members: vec![index as u32] });
+                    object.groups.push(Group::alone(index as u32));
                 }
             }
             _ => {}
@@ -477,16 +567,16 @@ fn read_groups(object: &mut Object, headers: &[Shdr], names: &mut NameSink) -> R
 fn find_companions(object: &mut Object) {
     let mut pairs = Vec::new();
     for (index, section) in object.sections.iter().enumerate() {
-        if section.link != 0 && section.kind != SectionKind::Ignored {
-            pairs.push((section.link, index as u32));
+        let link = if section.has(SHF_LINK_ORDER) { object.headers[index].sh_link.get(LE) } else { 0 };
+        if link != 0 && section.kind != SectionKind::Ignored {
+            pairs.push((link, index as u32));
         }
     }
     for group in &object.groups {
         let sections = &object.sections;
-        let is_loaded = |m: &&u32| {
-            sections[**m as usize].is_alloc() && sections[**m as usize].kind != SectionKind::Ignored
-        };
-        let loaded: Vec<u32> = group.members.iter().filter(is_loaded).copied().collect();
+        let is_loaded =
+            |m: &u32| sections[*m as usize].is_alloc() && sections[*m as usize].kind != SectionKind::Ignored;
+        let loaded: Vec<u32> = group.members().filter(is_loaded).collect();
         for member in &loaded {
             pairs.extend(loaded.iter().filter(|other| *other != member).map(|other| (*member, *other)));
         }
@@ -508,7 +598,8 @@ fn group_signature(object: &Object, symbol: usize) -> &'static [u8] {
     object.symbol_name(symbol)
 }
 
-/// Hashes the names of the global symbols. The ids come back in the order: groups, then symbols.
+/// Hashes the names of the global symbols. The ids come back in the order: groups whose signature is not one of
+/// these, then symbols.
 fn intern_names(object: &mut Object, names: &mut NameSink) -> Result<(), String> {
     let globals = &object.symbols[object.first_global as usize..];
     if globals.is_empty() {

@@ -300,6 +300,7 @@ impl Joining<'_> {
             link,
         };
         let is_alone = group.is_some()
+            || object.apart.binary_search(&section.output).is_ok()
             || section.has(SHF_COMPRESSED)
             || is_merge && !can_join(section, entsize, !object.relocations(section).is_empty());
         let sections = &mut self.joined.sections;
@@ -406,13 +407,11 @@ mod tests {
             size: contents.len() as u64,
             flags: flags | SHF_MERGE,
             rela: 0,
-            link: 0,
             entsize: 0,
             sh_type: SHT_PROGBITS,
             output: 0,
             kind: SectionKind::Merge,
             align_log2,
-            name: 0,
             order: 0,
         }
     }

@@ -3,7 +3,7 @@
 use super::{Class, Def, Resolution, is_common};
 use crate::context::Cx;
 use crate::intern::Symbols;
-use crate::model::{FileId, Inputs, Object};
+use crate::model::{FileId, Inputs, Object, Role};
 use crate::report::Problem;
 use crate::scan::{location, place};
 use object::LittleEndian as LE;
@@ -38,6 +38,10 @@ pub(super) fn check(
                 continue;
             }
             let other = inputs.object(winner.file());
+            if object.role == Role::Symbols || other.role == Role::Symbols {
+                // What is linked takes the place of what it was linked against (-R), or the other way round.
+                continue;
+            }
             let first_entry = &other.symbols[winner.index() as usize];
             let same_constant = symbol.st_shndx.get(LE) == SHN_ABS
                 && first_entry.st_shndx.get(LE) == SHN_ABS

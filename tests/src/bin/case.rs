@@ -1,13 +1,16 @@
 //! `cargo case NAME...`: runs the cases whose names contain one of the words, one after the other, prints
 //! their commands, and keeps their files below `target/case/`.
 //!
-//! `cargo case --records FILE` prints what facts can be stated about a file, `cargo case --list` all names.
+//! `cargo case --records FILE` prints what facts can be stated about a file, `cargo case --kept FILE` whether the
+//! relocations that it kept hold, `cargo case --list` all names.
 //!
 //! Called by the name of `ld`, it is the [`shim`] that drivers find during a case.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use tests::elf::Elf;
 use tests::facts::Subject;
+use tests::reapply;
 use tests::run::Verdict;
 use tests::shim;
 use tests::suite;
@@ -29,9 +32,13 @@ fn main() -> ExitCode {
 /// Whether all went well.
 fn run(arguments: &[String]) -> Result<bool, String> {
     match arguments {
-        [] => Err("usage: cargo case NAME... | --records FILE | --list".into()),
+        [] => Err("usage: cargo case NAME... | --records FILE | --kept FILE | --list".into()),
         [option, file] if option == "--records" => {
             Subject::open(Path::new(file))?.records.iter().for_each(|record| println!("{record}"));
+            Ok(true)
+        }
+        [option, file] if option == "--kept" => {
+            println!("{} relocations hold", reapply::check(&Elf::open(Path::new(file))?)?);
             Ok(true)
         }
         [option] if option == "--list" => {

@@ -255,6 +255,13 @@ pub fn plan(
     })
 }
 
+/// Whether the plan is [`Plan::Pc`] and nothing is needed, in every environment and whatever the instruction: so it is
+/// for nearly all relocations of code.
+#[inline]
+pub fn is_plain_pc(row: &Row, facts: Facts) -> bool {
+    facts.0 & !Facts::FUNCTION.0 == 0 && matches!(row.calculation, Calculation::PcRelative | Calculation::Plt)
+}
+
 /// S + A.
 fn absolute(row: &Row, facts: Facts, env: Environment) -> Result<(Plan, Need), Refusal> {
     let is_word = row.field == Field::W64;
@@ -311,6 +318,25 @@ fn direct_need(facts: Facts, env: Environment) -> Result<Need, Refusal> {
 mod tests {
     use super::super::rows::row;
     use super::*;
+
+    #[test]
+    fn plain_relocations_are_planned_as_such() {
+        for row in (0..64).filter_map(row) {
+            for facts in (0..=255).map(Facts).filter(|facts| is_plain_pc(row, *facts)) {
+                for bits in 0..32u8 {
+                    let has = |bit: u8| bits >> bit & 1 != 0;
+                    let env = Environment {
+                        is_pic: has(0),
+                        is_shared: has(1),
+                        may_write: has(2),
+                        may_relax: has(3),
+                        may_copy: has(4),
+                    };
+                    assert_eq!(plan(row, facts, env, Some((&[0; 16], 8))), Ok((Plan::Pc, Need::NOTHING)));
+                }
+            }
+        }
+    }
 
     const EXE: Environment =
         Environment { is_pic: false, is_shared: false, may_write: true, may_relax: true, may_copy: true };

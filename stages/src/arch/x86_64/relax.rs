@@ -193,15 +193,23 @@ fn call_form(after: &[u8], is_general: bool) -> Option<CallForm> {
 /// `mov %fs:0, %rax`
 const LOAD_THREAD_POINTER: [u8; 9] = [0x64, 0x48, 0x8b, 0x04, 0x25, 0, 0, 0, 0];
 
-/// Rewrites a general dynamic access. Returns where the four bytes to fill in are now: the thread pointer offset
-/// (`to_local`), or the PC-relative address of the slot that holds it. `None` if the code is unknown.
-pub fn general_dynamic(bytes: &mut [u8], offset: usize, to_local: bool) -> Option<usize> {
+/// Start and form of a general dynamic access, `None` if the code is unknown.
+fn general_dynamic_code(bytes: &[u8], offset: usize) -> Option<(usize, CallForm)> {
     let form = call_form(bytes.get(offset + 4..)?, true)?;
     let lead: &[u8] = if form == CallForm::Large { &[0x48, 0x8d, 0x3d] } else { &[0x66, 0x48, 0x8d, 0x3d] };
     let start = offset.checked_sub(lead.len())?;
-    if bytes[start..offset] != *lead {
-        return None;
-    }
+    (bytes[start..offset] == *lead).then_some((start, form))
+}
+
+/// Where [`general_dynamic`] leaves the four bytes to fill in.
+pub fn general_dynamic_field(bytes: &[u8], offset: usize) -> Option<usize> {
+    general_dynamic_code(bytes, offset).map(|(start, _)| start + 12)
+}
+
+/// Rewrites a general dynamic access. Returns where the four bytes to fill in are now: the thread pointer offset
+/// (`to_local`), or the PC-relative address of the slot that holds it. `None` if the code is unknown.
+pub fn general_dynamic(bytes: &mut [u8], offset: usize, to_local: bool) -> Option<usize> {
+    let (start, form) = general_dynamic_code(bytes, offset)?;
     // lea x@tpoff(%rax), %rax or add x@gottpoff(%rip), %rax
     let second: [u8; 3] = if to_local { [0x48, 0x8d, 0x80] } else { [0x48, 0x03, 0x05] };
     bytes[start..start + 9].copy_from_slice(&LOAD_THREAD_POINTER);

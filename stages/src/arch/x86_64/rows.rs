@@ -92,6 +92,31 @@ pub struct Row {
     pub instruction_prefix: u8,
 }
 
+/// The rows that nearly every relocation has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Common {
+    /// S + A - P into four bytes: branches, and data at a distance.
+    Pc32,
+    /// S + A into eight bytes.
+    Word,
+    /// S + A into four bytes that are sign-extended.
+    Signed32,
+    /// S + A into four bytes that are zero-extended.
+    Unsigned32,
+}
+
+/// The common row of a relocation type against an ordinary symbol, which has no need of a PLT entry.
+#[inline]
+pub fn common(r_type: u32) -> Option<Common> {
+    match r_type {
+        object::elf::R_X86_64_PC32 | object::elf::R_X86_64_PLT32 => Some(Common::Pc32),
+        object::elf::R_X86_64_64 => Some(Common::Word),
+        object::elf::R_X86_64_32S => Some(Common::Signed32),
+        object::elf::R_X86_64_32 => Some(Common::Unsigned32),
+        _ => None,
+    }
+}
+
 macro_rules! rows {
     ($($number:literal $name:tt $field:ident $calculation:ident $prefix:literal)*) => {
         &[$(Row {

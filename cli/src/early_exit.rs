@@ -1,0 +1,130 @@
+//! Ends the command before its process is gone.
+//!
+//! When the output is in its place, a large link still has gigabytes of mapped inputs and memory to give back, which
+//! takes the kernel tens of milliseconds that nobody needs to wait for. So the command forks at the start, before there
+//! are threads: the child links, and says so over a pipe; the parent ends with the code it is told.
+//!
+//! What a caller may rely on stays as it was: at the end of the command the output and all messages are written, and
+//! nobody holds its standard streams (a caller that reads them to their end is not kept waiting). A signal to the parent
+//! reaches the child; if the child is killed, the parent ends by the same signal. If the parent is gone, the child
+//! does not work on for nobody.
+
+use libc::{SIGHUP, SIGINT, SIGKILL, SIGTERM, c_int, c_uint, c_void, pid_t};
+use std::sync::atomic::{AtomicI32, Ordering};
+
+/// What the parent forwards.
+const FORWARDED: [c_int; 3] = [SIGHUP, SIGINT, SIGTERM];
+
+/// The child, for the parent's signal handler.
+static CHILD: AtomicI32 = AtomicI32::new(0);
+
+/// The end of the pipe that the linking process writes to; `None` where there is no other process.
+#[derive(Debug)]
+pub struct Caller {
+    pipe: Option<c_int>,
+}
+
+/// Forks, if `wanted` and possible: returns in the process that shall link. There must be no other thread.
+pub fn fork(wanted: bool) -> Caller {
+    let alone = Caller { pipe: None };
+    if !wanted {
+        return alone;
+    }
+    let mut ends: [c_int; 2] = [0; 2];
+    // SAFETY: `ends` has room for the two descriptors.
+    if unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) } != 0 {
+        return alone;
+    }
+    let [read, write] = ends;
+    // SAFETY: there is one thread, so the child may do what the parent could.
+    match unsafe { libc::fork() } {
+        0 => {
+            // SAFETY: `read` is this function's own; prctl with PR_SET_PDEATHSIG takes a signal.
+            unsafe {
+                libc::close(read);
+                libc::prctl(libc::PR_SET_PDEATHSIG, SIGTERM);
+            }
+            Caller { pipe: Some(write) }
+        }
+        child if child > 0 => {
+            CHILD.store(child, Ordering::SeqCst);
+            for signal in FORWARDED {
+                super::signals::handle(signal, forward);
+            }
+            // SAFETY: `write` is this function's own.
+            unsafe { libc::close(write) };
+            wait(child, read)
+        }
+        _ => {
+            // SAFETY: both are this function's own.
+            unsafe {
+                libc::close(read);
+                libc::close(write);
+            }
+            alone
+        }
+    }
+}
+
+/// Passes a signal on; what the child does then is what the parent does.
+extern "C" fn forward(signal: c_int) {
+    // SAFETY: `kill` may be called in a handler (signal-safety(7)).
+    unsafe { libc::kill(CHILD.load(Ordering::SeqCst), signal) };
+}
+
+/// The parent: ends as the child says, or as the child ended.
+fn wait(child: pid_t, pipe: c_int) -> ! {
+    let mut code = 0u8;
+    loop {
+        // SAFETY: one byte, for which there is room.
+        match unsafe { libc::read(pipe, (&raw mut code).cast::<c_void>(), 1) } {
+            // SAFETY: nothing of this process needs to be tidied up.
+            1 => unsafe { libc::_exit(code.into()) },
+            -1 if interrupted() => {}
+            _ => break,
+        }
+    }
+    let mut status: c_int = 0;
+    // SAFETY: `status` is where the status goes.
+    while unsafe { libc::waitpid(child, &raw mut status, 0) } == -1 && interrupted() {}
+    if libc::WIFSIGNALED(status) {
+        let signal = libc::WTERMSIG(status);
+        // SAFETY: the default action of the signal that ended the child ends this process, too; if it cannot (because
+        // the caller had it blocked), the next line does.
+        unsafe {
+            libc::signal(signal, libc::SIG_DFL);
+            libc::raise(signal);
+            libc::kill(libc::getpid(), SIGKILL);
+        }
+    }
+    // SAFETY: as above.
+    unsafe { libc::_exit(libc::WEXITSTATUS(status)) }
+}
+
+fn interrupted() -> bool {
+    std::io::Error::last_os_error().kind() == std::io::ErrorKind::Interrupted
+}
+
+impl Caller {
+    /// Ends the command with a code. Everything that was to be written has been; what is left is for the kernel.
+    pub fn end(self, code: u8) -> ! {
+        if let Some(pipe) = self.pipe {
+            let pipe_number = pipe as c_uint;
+            // SAFETY: nothing uses a descriptor but `pipe` from here on. `close_range` takes a range of descriptors and
+            // flags; where the kernel has none, the streams at least are closed.
+            unsafe {
+                for stream in 0..3 {
+                    libc::close(stream);
+                }
+                if pipe > 3 {
+                    libc::syscall(libc::SYS_close_range, 3 as c_uint, pipe_number - 1, 0 as c_uint);
+                }
+                libc::syscall(libc::SYS_close_range, pipe_number + 1, c_uint::MAX, 0 as c_uint);
+                libc::prctl(libc::PR_SET_PDEATHSIG, 0);
+                libc::write(pipe, (&raw const code).cast::<c_void>(), 1);
+            }
+        }
+        // SAFETY: buffers of the standard streams have been flushed, and nothing else is to be run at exit.
+        unsafe { libc::_exit(code.into()) }
+    }
+}
