@@ -9,6 +9,7 @@ mod words;
 mod typed;
 mod parse;
 mod resolve;
+mod reproduce;
 mod help;
 mod messages;
 mod threads;
@@ -36,7 +37,13 @@ fn main() -> ExitCode {
     {
         return run::run(command);
     }
-    let typed = parse::parse(&arguments);
+    let mut typed = parse::parse(&arguments);
+    if let Some(directory) = &typed.directory
+        && let Err(error) = std::env::set_current_dir(directory)
+    {
+        let why = stages::open::reason(&error);
+        typed.error(format!("cannot change to directory {}: {why}", directory.display()));
+    }
     let questions = typed.questions;
     if answer(&typed, questions) {
         return ExitCode::SUCCESS;

@@ -13,6 +13,7 @@ mod order;
 pub use fold::{Folding, Icf};
 pub use order::{CallGraphSort, CommonSort, Ordering, Permutation, SectionSort, Shuffle};
 
+use crate::reproduce::Reproduction;
 use crate::script::{Expr, SymbolList};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -168,6 +169,10 @@ pub struct Config {
 
     /// `--package-metadata=JSON`: contents of `.note.package`.
     pub package_metadata: Option<Vec<u8>>,
+    /// `--reproduce`, `--repro`: pack everything that goes into the link.
+    pub reproduce: Option<Reproduction>,
+    /// `--chroot`: absolute names in scripts and archives mean files below this directory.
+    pub chroot: Option<PathBuf>,
     /// `--dependency-file`.
     pub dependency_file: Option<PathBuf>,
     /// `-Map`: write a link map here (`-` is standard output).
@@ -353,10 +358,14 @@ pub enum Visibility {
 }
 
 /// How much of the symbol and debug information to leave out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Strip {
     /// Keep everything.
     None,
+    /// `--strip-debug-gdb`: leave out debug sections that gdb does not read.
+    UnreadByGdb,
+    /// `--strip-debug-non-line`: leave out all debug information but that about source lines.
+    NonLines,
     /// `-S`: leave out debug sections.
     Debug,
     /// `-s`: leave out debug sections and the symbol table.
@@ -571,6 +580,8 @@ impl Default for Config {
             image_base: None,
             section_starts: Vec::new(),
             package_metadata: None,
+            reproduce: None,
+            chroot: None,
             dependency_file: None,
             map_file: None,
             cref: false,

@@ -42,6 +42,7 @@ use crate::outputs::{self, Outputs};
 use crate::parse::{MappedInput, parse};
 use crate::relocatable;
 use crate::report::{Failed, Problem, Problems};
+use crate::reproduce;
 use crate::scan;
 use crate::script::{SymbolList, parse_dynamic_list, parse_version_script};
 use crate::seal::{Parsed, seal};
@@ -108,6 +109,7 @@ fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Open
     let provided = select::provide(cx.config, inputs, &mut symbols, &assignments(cx.config, opened));
     let selection = select::select(cx, inputs, &symbols, &provided, &scripts, &lists)?;
     crate::inflate::inflate(cx, inputs, &selection);
+    crate::line_tables::reduce(cx, inputs, &selection);
     cx.checkpoint()?;
     let inputs: &Inputs = inputs;
     crate::listing::report(cx, inputs, &symbols, &selection, opened);
@@ -291,6 +293,7 @@ fn ingest(cx: &Cx) -> Result<(Inputs, Symbols, Opened), Failed> {
     finish(cx, flow.run(cx.pool))?;
 
     let opened = opener.finish();
+    reproduce::write(cx, &opened, &parsed)?;
     cx.problems.checkpoint()?;
     // An archive without members is an input all the same; a script that came by -T is not.
     let is_input = |input: &crate::config::Input| !matches!(input.name, InputName::Script(_));

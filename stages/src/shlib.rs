@@ -25,7 +25,7 @@ use crate::report::{Problem, Severity};
 use crate::select::{Class, Provided, Selection};
 use object::elf::{STB_WEAK, STV_HIDDEN, STV_INTERNAL};
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Libraries that are looked up at most.
 const LIBRARIES_MAX: usize = 1000;
@@ -93,6 +93,20 @@ pub fn check(cx: &Cx, inputs: &Inputs, symbols: &Symbols, provided: &Provided, s
         }
         cx.problems.push(problem.at(file.0, n as u64));
     }
+}
+
+/// The files of libraries that these need and that are no inputs: a link that checks them reads them.
+pub(crate) fn indirect<'s>(cx: &Cx, shared: impl Iterator<Item = &'s SharedObject>) -> Vec<PathBuf> {
+    let direct: Vec<&SharedObject> = shared.collect();
+    let mut libraries = Libraries::of(cx, direct.iter().copied(), Wanted::new(std::iter::empty()));
+    for shared in &direct {
+        libraries.has_all_needs(shared);
+    }
+    let is_new = |path: &&Path| direct.iter().all(|shared| shared.origin.path != *path);
+    let mut paths: Vec<&Path> =
+        libraries.known.values().flatten().map(|needs| needs.path).filter(is_new).collect();
+    paths.sort_unstable();
+    paths.into_iter().map(Path::to_path_buf).collect()
 }
 
 /// What is wrong with a name, and the shared objects that need it.
@@ -172,10 +186,16 @@ struct Needs {
 
 impl<'a> Libraries<'a> {
     fn new(cx: &'a Cx<'a>, inputs: &Inputs, wanted: Wanted) -> Libraries<'a> {
+        Libraries::of(cx, inputs.shared.iter().map(|id| inputs.shared_object(*id)), wanted)
+    }
+
+    fn of<'s>(
+        cx: &'a Cx<'a>,
+        shared: impl Iterator<Item = &'s SharedObject>,
+        wanted: Wanted,
+    ) -> Libraries<'a> {
         let mut libraries = Libraries { cx, wanted, known: HashMap::new() };
-        for id in &inputs.shared {
-            libraries.add(inputs.shared_object(*id));
-        }
+        shared.for_each(|shared| libraries.add(shared));
         libraries
     }
 

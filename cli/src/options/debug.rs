@@ -59,8 +59,12 @@ const OPTIONS: &[Opt] = &[
     }),
     harmless(&["detach"], Takes::Switch, "the debug file is complete when the linker ends"),
     rejected(&["only-keep-debug"], Takes::Nothing, "output of debug information alone"),
-    rejected(&["strip-debug-gdb"], Takes::Nothing, "leaving out what gdb does not read"),
-    rejected(&["strip-debug-non-line"], Takes::Nothing, "leaving out all debug information but lines"),
+    flag(&["strip-debug-gdb"], "Leave out debug sections that gdb does not read", |t| {
+        t.config.strip = t.config.strip.max(Strip::UnreadByGdb);
+    }),
+    flag(&["strip-debug-non-line"], "Leave out all debug information but source lines", |t| {
+        t.config.strip = t.config.strip.max(Strip::NonLines);
+    }),
     harmless(
         &["strip-lto-sections"],
         Takes::Switch,

@@ -30,6 +30,14 @@ const OPTIONS: &[Opt] = &[
     flag(&["nostdlib"], "Search only the directories given on the command line", |t| {
         t.config.nostdlib = true
     }),
+    value(&["chroot"], "DIR", "Take absolute names of inputs as relative to DIR", |t, v| {
+        t.config.chroot = Some(path(v));
+        Ok(())
+    }),
+    value(&["C", "directory"], "DIR", "Change to DIR first", |t, v| {
+        t.directory = Some(path(v));
+        Ok(())
+    }),
     value(&["sysroot"], "DIR", "Take DIR for the root of the target's file system", |t, v| {
         t.config.sysroot = (!v.is_empty()).then(|| path(v));
         Ok(())
