@@ -1,5 +1,5 @@
-//! Compresses sections of the output that are not loaded (`--compress-debug-sections`, `--compress-sections`; gABI, "Section
-//! Compression").
+//! Compresses sections of the output that are not loaded (`--compress-debug-sections`, `--compress-sections`; gABI,
+//! "Section Compression").
 //!
 //! In: [`Image`], all addresses known. Out: the bytes of each compressed section, header included; the caller puts
 //! them in the place of the section's members and lays out the file again, which moves offsets of what is not
