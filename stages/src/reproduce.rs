@@ -1,4 +1,5 @@
-//! Packs everything that went into a link into a tar file (`--reproduce`, `--repro`), so that somebody else can repeat it.
+//! Packs everything that went into a link into a tar file (`--reproduce`, `--repro`), so that somebody else can
+//! repeat it.
 //!
 //! ```text
 //!     NAME/response.txt          the command line, with paths relative to NAME

@@ -48,7 +48,7 @@ const OPTIONS: &[Opt] = &[
     rejected(&["time-trace"], Takes::Maybe("FILE"), "use --trace=FILE.json"),
     harmless(&["time-trace-granularity"], Takes::Value("N"), "it belongs to --time-trace"),
     flag(&["stats"], "Print figures about the link", |t| t.config.stats = true),
-    rejected(&["perf"], Takes::Nothing, "use --trace"),
+    flag(&["perf"], "Print a profile", |t| t.config.profile = Profile::Table),
     value(&["error-limit"], "N", "Show at most N errors (default 20), 0 for all", |t, v| {
         t.config.error_limit = usize::try_from(number(v)?).unwrap_or(usize::MAX);
         Ok(())

@@ -106,7 +106,7 @@ const OPTIONS: &[Opt] = &[
         "record the libraries that libraries need; name them on the command line",
     ),
     rejected(&["dependent-libraries"], Takes::Switch, "libraries named inside objects (.deplibs)"),
-    rejected(&["EB"], Takes::Nothing, "big-endian output"),
+    harmless(&["EB"], Takes::Nothing, "the target has one order of bytes, whatever is asked for"),
     harmless(&["EL"], Takes::Nothing, "x86-64 is little-endian"),
     harmless(&["A", "architecture"], Takes::Value("ARCH"), "the emulation says it all"),
     harmless(

@@ -4,9 +4,9 @@
 //! looking into functions. The second finds names: an entry that completes a declaration or is an instance of an
 //! abstract function has that one's name and scope (DWARF 5, 2.13 and 3.3.8), which may come later in the unit.
 //!
-//! What is named, and which names are static, is what gdb's own indexer does: definitions of
-//! functions and variables, types that are no mere declarations, enumerators, namespaces. In C, scopes do not qualify names
-//! and types are private to their unit.
+//! What is named, and which names are static, is what gdb's own indexer does: definitions of functions and
+//! variables, types that are no mere declarations, enumerators, namespaces. In C, scopes do not qualify names and
+//! types are private to their unit.
 
 use super::entries::{Abbrev, Cursor, Kind, Role, Table, Value};
 use super::units::{Root, TOO_MANY};
