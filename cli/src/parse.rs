@@ -8,6 +8,7 @@
 //! an input file, and so is everything behind `--`.
 
 use crate::options::{Act, Answer, Found, Index, KEYWORDS, Opt, Status, Takes, UNSUPPORTED, long_names};
+use crate::reproduce::Spoken;
 use crate::typed::Typed;
 use crate::words::Words;
 use stages::config::InputName;
@@ -23,7 +24,11 @@ const SIMILAR_ENOUGH: f64 = 0.85;
 pub fn parse(arguments: &[OsString]) -> Typed {
     let mut typed = Typed::default();
     match Words::expand(without_flavor(arguments, &mut typed)) {
-        Ok(words) => Parser { index: Index::new(), words, next: 0, typed: &mut typed }.run(),
+        Ok(words) => {
+            let is_recorded =
+                words.iter().any(|word| word.starts_with(b"--repro") || word.starts_with(b"-repro"));
+            Parser { index: Index::new(), words, next: 0, is_recorded, typed: &mut typed }.run();
+        }
         Err(file) => typed.error(format!("{}: too many response files; does one name itself?", file.0)),
     }
     typed
@@ -46,6 +51,8 @@ struct Parser<'t> {
     index: Index,
     words: Words,
     next: usize,
+    /// The command line is to be written down.
+    is_recorded: bool,
     typed: &'t mut Typed,
 }
 
@@ -76,6 +83,9 @@ impl Parser<'_> {
     }
 
     fn input(&mut self, word: &[u8]) {
+        if self.is_recorded {
+            self.typed.spoken.push(Spoken::Input(word.to_vec()));
+        }
         self.typed.input(InputName::File(PathBuf::from(OsStr::from_bytes(word))));
     }
 
@@ -137,6 +147,14 @@ impl Parser<'_> {
             },
             (_, joined) => joined,
         };
+        if self.is_recorded {
+            self.typed.spoken.push(Spoken::Option {
+                name: found.option.names[0],
+                word: word.to_vec(),
+                value: value.map(<[u8]>::to_vec),
+                is_separate: value.is_some() && joined.is_none(),
+            });
+        }
         if found.option.names == ["z"] {
             return self.keyword(value.unwrap_or_default());
         }
@@ -329,8 +347,8 @@ mod tests {
         assert_eq!(messages(&["--threads=0"]), ["--threads=0: expected a number above 0"]);
         assert_eq!(messages(&["--icf=some"]), ["--icf=some: expected none, safe or all"]);
         assert_eq!(
-            messages(&["--section-order=x", "--repro"]),
-            ["--section-order=x: not supported yet", "--repro: not supported yet"]
+            messages(&["--section-order=x", "--execute-only"]),
+            ["--section-order=x: not supported yet", "--execute-only: not supported yet"]
         );
     }
 

@@ -7,16 +7,18 @@
 use crate::messages::Rules;
 use crate::options::path;
 use crate::profile;
+use crate::reproduce;
 use crate::typed::Typed;
-use stages::config::{BuildId, Config, Format, Icf, OutputKind, Strip, UnresolvedPolicy};
+use stages::config::{BuildId, Config, Format, Icf, InputName, OutputKind, Strip, UnresolvedPolicy};
 use stages::report::Problem;
+use stages::reproduce::Reproduction;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Where GNU ld looks for libraries on x86-64 Linux when no `-L` directory has them: the multiarch
 /// directories of Debian and its relatives first, then the `lib64` of others, then the common ones.
-const SYSTEM_DIRECTORIES: &[&[u8]] = &[
+pub const SYSTEM_DIRECTORIES: &[&[u8]] = &[
     b"=/usr/local/lib/x86_64-linux-gnu",
     b"=/lib/x86_64-linux-gnu",
     b"=/usr/lib/x86_64-linux-gnu",
@@ -33,6 +35,8 @@ const SYSTEM_DIRECTORIES: &[&[u8]] = &[
 pub struct Environment {
     /// `LD_RUN_PATH`: the `-rpath` of a command line without one.
     pub run_path: Option<Vec<u8>>,
+    /// The current directory.
+    pub directory: PathBuf,
     /// `COLLECT_NO_DEMANGLE`: symbols are shown as they are unless `--demangle` says otherwise. Set by
     /// drivers that demangle what the linker prints.
     pub no_demangle: bool,
@@ -43,6 +47,7 @@ impl Environment {
     pub fn of_process() -> Environment {
         Environment {
             run_path: std::env::var_os("LD_RUN_PATH").map(OsString::into_vec),
+            directory: std::env::current_dir().unwrap_or_default(),
             no_demangle: std::env::var_os("COLLECT_NO_DEMANGLE").is_some(),
         }
     }
@@ -84,6 +89,7 @@ pub fn resolve(typed: Typed, environment: Environment) -> Resolved {
         config.strip = Strip::All;
         config.build_id = BuildId::None;
         config.package_metadata = None;
+        config.gdb_index = false;
     }
     problems.extend(profile::check(&config.profile));
 
@@ -101,7 +107,7 @@ pub fn resolve(typed: Typed, environment: Environment) -> Resolved {
         config.rpath = environment.run_path.filter(|path| !path.is_empty());
     }
 
-    if config.separate_debug_file.is_some() {
+    if config.separate_debug_file.is_some() && config.strip >= Strip::Debug {
         // -s and -S are about the output, which has nothing of it; the other file is there to have it.
         config.strip = Strip::None;
     }
@@ -120,9 +126,44 @@ pub fn resolve(typed: Typed, environment: Environment) -> Resolved {
     config.unresolved.in_shared_output =
         typed.unresolved.is_some_and(|told| told != UnresolvedPolicy::Ignore);
 
+    if let Some(root) = config.chroot.clone() {
+        move_inputs(&mut config, &root);
+    }
+    config.reproduce = typed.reproduce.map(|file| Reproduction {
+        file: file.unwrap_or_else(|| {
+            let mut name = config.output.clone().into_os_string();
+            name.push(".repro.tar");
+            name.into()
+        }),
+        response: reproduce::response(&typed.spoken, &config, &environment.directory),
+        directory: environment.directory,
+    });
+
     let rules =
         Rules { style: typed.style, error_limit: config.error_limit, fatal_warnings: config.fatal_warnings };
     Resolved { config, problems, rules }
+}
+
+/// Makes absolute names of inputs mean files below a directory.
+fn move_inputs(config: &mut Config, root: &Path) {
+    let move_one = |path: &mut PathBuf| {
+        if let Ok(rest) = path.strip_prefix("/") {
+            *path = root.join(rest);
+        }
+    };
+    for input in &mut config.inputs {
+        if let InputName::File(path) | InputName::Script(path) = &mut input.name {
+            move_one(path);
+        }
+    }
+    let lists = [
+        &mut config.library_paths,
+        &mut config.rpath_link,
+        &mut config.version_scripts,
+        &mut config.dynamic_lists,
+        &mut config.export_dynamic_symbol_lists,
+    ];
+    lists.into_iter().flatten().chain(&mut config.retain_symbols_file).for_each(move_one);
 }
 
 /// A library directory with `=` or `$SYSROOT` at its front replaced.
@@ -145,16 +186,9 @@ fn contradictions(config: &Config) -> Vec<Problem> {
     };
     check(!config.is_shared() && !config.filters.is_empty(), "-F (--filter) needs -shared");
     check(!config.is_shared() && !config.auxiliaries.is_empty(), "-f (--auxiliary) needs -shared");
-    let ordering = &config.ordering;
-    check(
-        ordering.symbol_ordering_file.is_some() && ordering.call_graph_ordering_file.is_some(),
-        "--symbol-ordering-file and --call-graph-ordering-file may not be used together",
-    );
-    check(
-        config.kind == OutputKind::Relocatable && config.folding.icf != Icf::None,
-        "-r and --icf may not be used together",
-    );
-    let has_no_symbols = config.strip == Strip::All || config.z.no_section_header;
+    // With a file for debug information -s is about the other file.
+    let is_stripped = config.strip == Strip::All && config.separate_debug_file.is_none();
+    let has_no_symbols = is_stripped || config.z.no_section_header;
     check(
         config.emit_relocs && has_no_symbols && config.kind != OutputKind::Relocatable,
         "--emit-relocs contradicts -s (--strip-all) and -z nosectionheader: relocations name symbols",
@@ -168,9 +202,14 @@ fn contradictions(config: &Config) -> Vec<Problem> {
     );
     let is_separate = config.separate_debug_file.is_some();
     check(
+        config.kind == OutputKind::Relocatable && config.strip == Strip::NonLines,
+        "-r and --strip-debug-non-line contradict each other",
+    );
+    check(
         config.kind == OutputKind::Relocatable && is_separate,
         "-r and --separate-debug-file contradict each other",
     );
+    check(is_flat && is_separate, "--oformat=binary and --separate-debug-file contradict each other");
     check(
         config.z.no_section_header && is_separate,
         "-z nosectionheader and --separate-debug-file contradict each other",
@@ -178,6 +217,13 @@ fn contradictions(config: &Config) -> Vec<Problem> {
     let is_same =
         config.separate_debug_file.as_ref().is_some_and(|path| path.as_ref() == Some(&config.output));
     check(is_same, "--separate-debug-file: is the output itself");
+    let ordering = &config.ordering;
+    check(
+        ordering.symbol_ordering_file.is_some() && ordering.call_graph_ordering_file.is_some(),
+        "--symbol-ordering-file and --call-graph-ordering-file may not be used together",
+    );
+    let is_relocatable = config.kind == OutputKind::Relocatable;
+    check(is_relocatable && config.folding.icf != Icf::None, "-r and --icf may not be used together");
     if let (Some(common), Some(max)) = (config.z.common_page_size, config.z.max_page_size) {
         check(common > max, "-z common-page-size: larger than -z max-page-size");
     }
@@ -240,7 +286,8 @@ mod tests {
     fn the_environment_counts_where_the_command_line_says_nothing() {
         let run = |line: &str| {
             let words: Vec<_> = line.split_whitespace().map(Into::into).collect();
-            let environment = Environment { run_path: Some(b"/run".to_vec()), no_demangle: true };
+            let environment =
+                Environment { run_path: Some(b"/run".to_vec()), no_demangle: true, ..Environment::default() };
             let config = resolve(parse(&words), environment).config;
             (config.rpath.unwrap(), config.demangle)
         };

@@ -6,8 +6,10 @@
 //! [`resolve`](crate::resolve) makes a whole `Config` of it.
 
 use crate::messages::Style;
+use crate::reproduce::Spoken;
 use stages::config::{Config, Input, InputName, Modifiers, UnresolvedPolicy};
 use stages::report::Problem;
+use std::path::PathBuf;
 
 /// What has been typed.
 #[derive(Debug, Default)]
@@ -35,6 +37,12 @@ pub struct Typed {
     pub relocatable: bool,
     /// `--demangle` or `--no-demangle`, once said.
     pub demangle: Option<bool>,
+    /// `--reproduce` with its file, `--repro` without.
+    pub reproduce: Option<Option<PathBuf>>,
+    /// With one of these: the command line as it was understood.
+    pub spoken: Vec<Spoken>,
+    /// `-C`.
+    pub directory: Option<PathBuf>,
     /// `--no-fork`.
     pub no_fork: bool,
     /// What to print instead of, or before, linking.
@@ -56,6 +64,8 @@ pub struct Questions {
     pub banner: bool,
     /// `-V`, `--verbose`: print the emulations too.
     pub emulations: bool,
+    /// `--verbose`: print the directories that are searched by default.
+    pub directories: bool,
     /// `--print-sysroot`: print it and stop.
     pub sysroot: bool,
     /// `--print-output-format`: print it and stop.

@@ -47,6 +47,11 @@ impl Words {
         self.text.get(start..end)
     }
 
+    /// All words.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        (0..self.ends.len()).filter_map(|index| self.get(index))
+    }
+
     /// Ends the word at the end of the text, or replaces it by what its response file says.
     fn end_word(&mut self) -> Result<(), TooMany> {
         let start = self.ends.last().copied().unwrap_or(0);

@@ -1,4 +1,5 @@
-//! Compresses debug sections of the output (`--compress-debug-sections`; gABI, "Section Compression").
+//! Compresses sections of the output that are not loaded (`--compress-debug-sections`, `--compress-sections`; gABI,
+//! "Section Compression").
 //!
 //! In: [`Image`], all addresses known. Out: the bytes of each compressed section, header included; the caller puts
 //! them in the place of the section's members and lays out the file again, which moves offsets of what is not
@@ -9,13 +10,17 @@
 //! of their own, which the format allows to follow each other. Borders depend on the contents alone. A section that
 //! would not get smaller stays as it is.
 
-use crate::config::DebugCompression;
+use crate::config::{Config, DebugCompression};
 use crate::emit;
 use crate::image::Image;
 use crate::outputs::{Content, Member, OutputSection, Outputs};
 use crate::report::Problem;
+use crate::script::glob::Glob;
 use flate2::{Compress, Compression, FlushCompress, Status};
-use object::elf::{ELFCOMPRESS_ZLIB, ELFCOMPRESS_ZSTD, SHF_ALLOC, SHF_COMPRESSED};
+use object::elf::{
+    ELFCOMPRESS_ZLIB, ELFCOMPRESS_ZSTD, SHF_ALLOC, SHF_COMPRESSED, SHT_RELA, SHT_STRTAB, SHT_SYMTAB,
+    SHT_SYMTAB_SHNDX,
+};
 
 /// Bytes that are compressed at once.
 const SHARD_BYTES: usize = 1 << 20;
@@ -34,10 +39,10 @@ pub struct CompressedSection {
 
 /// Compresses what the options ask for.
 pub fn compress(image: &Image) -> Vec<CompressedSection> {
-    let kind = image.cx.config.compress_debug;
     let mut list = Vec::new();
     for (position, section) in image.outputs.sections.iter().enumerate() {
-        if !is_wanted(section) {
+        let kind = kind_of(image, section);
+        if kind == DebugCompression::None {
             continue;
         }
         let contents = emit::section_bytes(image, position);
@@ -58,11 +63,33 @@ pub fn compress(image: &Image) -> Vec<CompressedSection> {
     list
 }
 
-fn is_wanted(section: &OutputSection) -> bool {
-    section.name.starts_with(b".debug_")
-        && !section.has(SHF_ALLOC)
-        && section.size > 0
-        && !section.members.is_empty()
+/// Whether the options ask for compressed sections.
+pub fn is_asked_for(config: &Config) -> bool {
+    config.compress_debug != DebugCompression::None || !config.compress_sections.is_empty()
+}
+
+/// How a section is compressed: as the last of `--compress-sections` that matches says, or as debug sections are.
+fn kind_of(image: &Image, section: &OutputSection) -> DebugCompression {
+    let config = image.cx.config;
+    if section.size == 0 || section.members.is_empty() {
+        return DebugCompression::None;
+    }
+    let matches = |(glob, _): &&(Vec<u8>, DebugCompression)| Glob::new(glob).matches(section.name);
+    let Some((glob, kind)) = config.compress_sections.iter().rfind(matches) else {
+        let is_debug = section.name.starts_with(b".debug_") && !section.has(SHF_ALLOC);
+        return if is_debug { config.compress_debug } else { DebugCompression::None };
+    };
+    let is_table = matches!(section.sh_type, SHT_SYMTAB | SHT_SYMTAB_SHNDX | SHT_STRTAB | SHT_RELA);
+    let why = match (*kind, section.has(SHF_ALLOC), is_table) {
+        (DebugCompression::None, ..) => return DebugCompression::None,
+        (_, true, _) => "it is loaded",
+        (_, _, true) => "readers of other sections need it as it is",
+        _ => return *kind,
+    };
+    let (glob, name) = (String::from_utf8_lossy(glob), String::from_utf8_lossy(section.name));
+    let problem = Problem::error(format!("--compress-sections={glob}: {name} cannot be compressed: {why}"));
+    image.cx.problems.push(problem);
+    DebugCompression::None
 }
 
 /// A compressed shard and the Adler-32 of its contents.

@@ -13,6 +13,7 @@ mod order;
 pub use fold::{Folding, Icf};
 pub use order::{CallGraphSort, CommonSort, Ordering, Permutation, SectionSort, Shuffle};
 
+use crate::reproduce::Reproduction;
 use crate::script::{Expr, SymbolList};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -54,6 +55,10 @@ pub struct Config {
     pub fini: Vec<u8>,
     /// `-u`/`--undefined`.
     pub undefined: Vec<Vec<u8>>,
+    /// `--undefined-glob`: the same for all known names that match.
+    pub undefined_globs: Vec<Vec<u8>>,
+    /// `--ignore-unresolved-symbol`.
+    pub ignored_undefined: Vec<Vec<u8>>,
     /// `--require-defined`: like `-u`, and an error when still undefined at the end.
     pub require_defined: Vec<Vec<u8>>,
     /// `--defsym`: in order.
@@ -90,6 +95,12 @@ pub struct Config {
     pub export_dynamic_symbols: SymbolList,
     /// `--export-dynamic-symbol-list` files.
     pub export_dynamic_symbol_lists: Vec<PathBuf>,
+    /// `--dynamic-list-cpp-new`: the operators new and delete are in the dynamic list.
+    pub dynamic_list_cpp_new: bool,
+    /// `--dynamic-list-cpp-typeinfo`: type information is in the dynamic list.
+    pub dynamic_list_cpp_typeinfo: bool,
+    /// `--dynamic-list-data`: all data symbols are in the dynamic list.
+    pub dynamic_list_data: bool,
     /// `--export-dynamic`/`-E`.
     pub export_dynamic: bool,
     /// `--exclude-libs`.
@@ -150,6 +161,8 @@ pub struct Config {
     pub emit_relocs: bool,
     /// `--compress-debug-sections`.
     pub compress_debug: DebugCompression,
+    /// `--compress-sections`: globs of names of sections and how these are compressed, in order.
+    pub compress_sections: Vec<(Vec<u8>, DebugCompression)>,
     /// `--separate-debug-file`: debug information goes to a file of its own, this or one named after the output.
     pub separate_debug_file: Option<Option<PathBuf>>,
     /// `--gdb-index`.
@@ -170,6 +183,10 @@ pub struct Config {
 
     /// `--package-metadata=JSON`: contents of `.note.package`.
     pub package_metadata: Option<Vec<u8>>,
+    /// `--reproduce`, `--repro`: pack everything that goes into the link.
+    pub reproduce: Option<Reproduction>,
+    /// `--chroot`: absolute names in scripts and archives mean files below this directory.
+    pub chroot: Option<PathBuf>,
     /// `--dependency-file`.
     pub dependency_file: Option<PathBuf>,
     /// `-Map`: write a link map here (`-` is standard output).
@@ -355,10 +372,14 @@ pub enum Visibility {
 }
 
 /// How much of the symbol and debug information to leave out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Strip {
     /// Keep everything.
     None,
+    /// `--strip-debug-gdb`: leave out debug sections that gdb does not read.
+    UnreadByGdb,
+    /// `--strip-debug-non-line`: leave out all debug information but that about source lines.
+    NonLines,
     /// `-S`: leave out debug sections.
     Debug,
     /// `-s`: leave out debug sections and the symbol table.
@@ -430,6 +451,8 @@ pub struct ZFlags {
     pub text: bool,
     /// `execstack`: PT_GNU_STACK is executable.
     pub execstack: bool,
+    /// `execstack-if-needed`: PT_GNU_STACK is executable if an input asks for it.
+    pub execstack_if_needed: bool,
     /// `nognustack`: write no PT_GNU_STACK.
     pub no_gnu_stack: bool,
     /// `stack-size=N`: `p_memsz` of PT_GNU_STACK.
@@ -462,6 +485,18 @@ pub struct ZFlags {
     pub global: bool,
     /// `loadfltr`, DF_1_LOADFLTR.
     pub loadfltr: bool,
+    /// `globalaudit`, DF_1_GLOBAUDIT.
+    pub globalaudit: bool,
+    /// `unique`, DF_GNU_1_UNIQUE.
+    pub unique: bool,
+    /// `wxneeded`, PT_OPENBSD_WXNEEDED.
+    pub wxneeded: bool,
+    /// `nobtcfi`, PT_OPENBSD_NOBTCFI.
+    pub nobtcfi: bool,
+    /// `lam-u48`: mark LAM_U48 whatever the inputs say.
+    pub lam_u48: bool,
+    /// `lam-u57`, `lam-u48`: mark LAM_U57.
+    pub lam_u57: bool,
     /// `ibt`/`force-ibt`: mark IBT whatever the inputs say (`ibt`), PLT with ENDBR.
     pub ibt: bool,
     /// `ibtplt`: PLT with ENDBR only.
@@ -521,6 +556,8 @@ impl Default for Config {
             init: b"_init".to_vec(),
             fini: b"_fini".to_vec(),
             undefined: Vec::new(),
+            undefined_globs: Vec::new(),
+            ignored_undefined: Vec::new(),
             require_defined: Vec::new(),
             defsyms: Vec::new(),
             wraps: Vec::new(),
@@ -538,6 +575,9 @@ impl Default for Config {
             dynamic_lists: Vec::new(),
             export_dynamic_symbols: SymbolList::default(),
             export_dynamic_symbol_lists: Vec::new(),
+            dynamic_list_cpp_new: false,
+            dynamic_list_cpp_typeinfo: false,
+            dynamic_list_data: false,
             export_dynamic: false,
             exclude_libs: ExcludeLibs::None,
             retain_symbols_file: None,
@@ -565,6 +605,7 @@ impl Default for Config {
             eh_frame_hdr: false,
             emit_relocs: false,
             compress_debug: DebugCompression::None,
+            compress_sections: Vec::new(),
             separate_debug_file: None,
             gdb_index: false,
             z: ZFlags::default(),
@@ -574,6 +615,8 @@ impl Default for Config {
             image_base: None,
             section_starts: Vec::new(),
             package_metadata: None,
+            reproduce: None,
+            chroot: None,
             dependency_file: None,
             map_file: None,
             cref: false,
@@ -603,6 +646,7 @@ impl Default for ZFlags {
             relro: true,
             text: true,
             execstack: false,
+            execstack_if_needed: false,
             no_gnu_stack: false,
             stack_size: 0,
             max_page_size: None,
@@ -619,6 +663,12 @@ impl Default for ZFlags {
             origin: false,
             global: false,
             loadfltr: false,
+            globalaudit: false,
+            unique: false,
+            wxneeded: false,
+            nobtcfi: false,
+            lam_u48: false,
+            lam_u57: false,
             ibt: false,
             ibtplt: false,
             shstk: false,
@@ -640,6 +690,13 @@ impl Config {
     /// Whether the output is a shared object.
     pub fn is_shared(&self) -> bool {
         self.kind == OutputKind::SharedObject
+    }
+    /// Whether there is a dynamic list, from files or of the linker's own.
+    pub fn has_dynamic_list(&self) -> bool {
+        !self.dynamic_lists.is_empty()
+            || self.dynamic_list_cpp_new
+            || self.dynamic_list_cpp_typeinfo
+            || self.dynamic_list_data
     }
     /// Whether the output is a program, position independent or not.
     pub fn is_executable(&self) -> bool {

@@ -23,7 +23,6 @@
 //! - Names are ordered by an unkeyed hash and the place of their first occurrence: by the inputs alone.
 //! - Damaged debug information costs its object the index entries and the user a warning, never the link.
 
-mod debug;
 mod entries;
 mod names;
 mod pubnames;
@@ -33,11 +32,11 @@ mod units;
 pub use table::{Part, PartKind, Unique};
 
 use crate::context::Cx;
+use crate::dwarf::Debug;
 use crate::liveness::LiveSet;
 use crate::model::{Inputs, SectionId};
 use crate::report::Problem;
 use crate::select::Selection;
-use debug::Debug;
 use table::NameUse;
 
 /// Everything `.gdb_index` holds but addresses.
@@ -183,13 +182,13 @@ pub fn build(cx: &Cx, inputs: &Inputs, selection: &Selection, live: &LiveSet) ->
     }
     let mut read = cx.pool.map("gdb-index/read", selection.objects.len(), 1, |position| {
         let object = inputs.object(selection.objects[position]);
-        let debug = Debug::new(object, selection, live);
+        let debug = Debug::new(object, selection);
         let mut index = ObjectIndex::new(debug.bytes());
         let mut has_old_types = false;
         if !debug.is_empty() {
             cx.pool.tracer().add_bytes(debug.bytes());
             has_old_types = debug.has_types_section();
-            if let Err(what) = units::read(&debug, &mut index) {
+            if let Err(what) = units::read(&debug, live, &mut index) {
                 let message = format!("{}:{what}: gdb may not find what is in it", object.origin);
                 cx.problems.push(Problem::warning(message).at(object.id.0, 0));
             }

@@ -44,6 +44,8 @@ pub struct Shape {
     pub stack: Option<u32>,
     /// `p_memsz` of PT_GNU_STACK.
     pub stack_size: u64,
+    /// Types and flags of program headers without contents.
+    pub marks: Vec<(u32, u32)>,
     /// PT_PHDR is wanted (there is a PT_INTERP, or it is position independent).
     pub phdr: bool,
     /// `.dynamic` is read-only.
@@ -613,6 +615,18 @@ impl<'a> Placer<'a> {
             });
         }
         list.extend(at(PT_GNU_EH_FRAME, PF_R, b".eh_frame_hdr", 4));
+        for (p_type, flags) in &self.shape.marks {
+            let (p_type, flags) = (*p_type, *flags);
+            list.push(Segment {
+                p_type,
+                flags,
+                offset: 0,
+                address: 0,
+                file_size: 0,
+                memory_size: 0,
+                align: 1,
+            });
+        }
         if let Some(flags) = self.shape.stack {
             list.push(Segment {
                 p_type: PT_GNU_STACK,

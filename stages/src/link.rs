@@ -8,7 +8,7 @@
 //!                  /--------+---------\
 //!             liveness            merge(debug)       lanes that do not need each other
 //!                  \--------+---------/
-//!     merge(loaded) . fold . scan . gdb-index . size      (fold: only with --icf)
+//!     merge(loaded) . fold . scan . gdb-index . size   (fold: only with --icf)
 //!                           |  every size is known
 //!                         layout                     the one serial step: short
 //!                           |  every address is known
@@ -24,7 +24,7 @@ use crate::build_id::{self, ChunkDigest, chunk_digest};
 use crate::chunks::{self, Sizes, Sizing};
 use crate::commit::Output;
 use crate::compress;
-use crate::config::{BuildId, Config, DebugCompression, Icf, InputName, OutputKind};
+use crate::config::{BuildId, Config, Icf, InputName, OutputKind};
 use crate::context::Cx;
 use crate::dynamic;
 use crate::emit::{self, Task};
@@ -42,7 +42,9 @@ use crate::outputs::{self, Outputs};
 use crate::parse::{MappedInput, parse};
 use crate::relocatable;
 use crate::report::{Failed, Problem, Problems};
+use crate::reproduce;
 use crate::scan;
+use crate::script::glob::Glob;
 use crate::script::{SymbolList, parse_dynamic_list, parse_version_script};
 use crate::seal::{Parsed, seal};
 use crate::select::{self, Assignment, Provided, Selection};
@@ -93,9 +95,27 @@ fn internal_error(panicked: &Panicked) -> Problem {
 
 fn run(cx: &Cx) -> Result<(), Failed> {
     let (mut inputs, symbols, opened) = ingest(cx)?;
+    // Patterns can only be told once every name is known.
+    let config = with_globs(cx.config, &symbols);
+    let cx = &Cx { config: config.as_ref().unwrap_or(cx.config), ..*cx };
     let result = link_inputs(cx, &mut inputs, symbols, &opened);
     crate::source_line::explain(cx, &inputs);
     result
+}
+
+/// `--undefined-glob`: the names that match are as good as given one by one with `--undefined`.
+fn with_globs(config: &Config, symbols: &Symbols) -> Option<Config> {
+    if config.undefined_globs.is_empty() {
+        return None;
+    }
+    let globs: Vec<Glob> = config.undefined_globs.iter().map(|glob| Glob::new(glob)).collect();
+    let names = symbols.iter().map(|(_, name)| name);
+    let mut names: Vec<Vec<u8>> =
+        names.filter(|name| globs.iter().any(|glob| glob.matches(name))).map(<[u8]>::to_vec).collect();
+    names.sort_unstable();
+    let mut config = config.clone();
+    config.undefined.extend(names);
+    Some(config)
 }
 
 /// Everything between the inputs and the output.
@@ -108,6 +128,7 @@ fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Open
     let provided = select::provide(cx.config, inputs, &mut symbols, &assignments(cx.config, opened));
     let selection = select::select(cx, inputs, &symbols, &provided, &scripts, &lists)?;
     crate::inflate::inflate(cx, inputs, &selection);
+    crate::line_tables::reduce(cx, inputs, &selection);
     cx.checkpoint()?;
     let inputs: &Inputs = inputs;
     crate::listing::report(cx, inputs, &symbols, &selection, opened);
@@ -233,7 +254,7 @@ fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Open
         cx.pool.map("layout/targets", with_debug, 8, |n| emit::for_debug(&image, n, &targets[n]));
     let image = Image { targets: &targets, debug_targets: &debug_targets, ..image };
     crate::symbol_counts::write(cx, inputs, &selection)?;
-    if cx.config.compress_debug == DebugCompression::None {
+    if !compress::is_asked_for(cx.config) {
         write_output(&image, &shape)?;
     } else {
         let compressed = compress::compress(&image);
@@ -291,6 +312,7 @@ fn ingest(cx: &Cx) -> Result<(Inputs, Symbols, Opened), Failed> {
     finish(cx, flow.run(cx.pool))?;
 
     let opened = opener.finish();
+    reproduce::write(cx, &opened, &parsed)?;
     cx.problems.checkpoint()?;
     // An archive without members is an input all the same; a script that came by -T is not.
     let is_input = |input: &crate::config::Input| !matches!(input.name, InputName::Script(_));
@@ -506,6 +528,15 @@ fn read_lists(cx: &Cx, opened: &Opened) -> Result<(Vec<crate::script::VersionScr
     for path in cx.config.dynamic_lists.iter().chain(&cx.config.export_dynamic_symbol_lists) {
         let parsed = parse_dynamic_list(read(path)?, &path.display().to_string());
         lists.add_list(parsed.map_err(|error| cx.problems.fail(Problem::error(error.to_string())))?);
+    }
+    for (is_wanted, text) in [
+        (cx.config.dynamic_list_cpp_new, &b"{ extern \"C++\" { operator?new*; operator?delete*; }; };"[..]),
+        (cx.config.dynamic_list_cpp_typeinfo, b"{ extern \"C++\" { typeinfo?for*; typeinfo?name?for*; }; };"),
+    ] {
+        if is_wanted {
+            let parsed = parse_dynamic_list(text, "dynamic list of C++ symbols");
+            lists.add_list(parsed.map_err(|error| cx.problems.fail(Problem::error(error.to_string())))?);
+        }
     }
     Ok((scripts, lists))
 }

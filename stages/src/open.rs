@@ -53,6 +53,8 @@ pub struct Opened {
     pub entry: Option<Vec<u8>>,
     /// Every file that was read, as found, in order: for `--trace` and `--dependency-file`.
     pub paths: Vec<&'static Path>,
+    /// The members of thin archives among them: files of their own.
+    pub members: Vec<PathBuf>,
     /// The order of files, for `--warn-backrefs`.
     pub order: Order,
 }
@@ -186,6 +188,7 @@ impl<'a> Opener<'a> {
             Request::InScript { path, in_sysroot, script, modifiers } => {
                 let sysroot = self.config.sysroot.as_deref();
                 let path = search::in_script(&path, in_sysroot, script, sysroot, &self.library_paths)
+                    .map(|path| search::in_root(self.config.chroot.as_deref(), &path))
                     .ok_or_else(|| {
                         let name = String::from_utf8_lossy(&path).into_owned();
                         Problem::error(format!("{}: cannot find {name}", script.display()))
@@ -319,7 +322,7 @@ impl<'a> Opener<'a> {
             let bytes = match &member.contents {
                 Contents::Inside(range) => &data[range.clone()],
                 Contents::File { .. } => {
-                    let file = beside(path, member.name);
+                    let file = self.beside(path, member.name);
                     map_file(&file).map_err(|error| {
                         Problem::error(format!(
                             "{name}: cannot open member {}: {}",
@@ -328,7 +331,10 @@ impl<'a> Opener<'a> {
                         ))
                     })?
                 }
-                Contents::Nested { header_offset } => nested_member(path, member.name, *header_offset)?,
+                Contents::Nested { header_offset } => {
+                    let file = self.beside(path, member.name);
+                    nested_member(path, &file, *header_offset)?
+                }
             };
             if archive.thin && matches!(identify(bytes), FileKind::Archive) {
                 // Some archivers name a whole archive, where others name its members (llvm-ar without `L`).
@@ -379,6 +385,17 @@ impl<'a> Opener<'a> {
             _ => {}
         }
         Ok(())
+    }
+
+    /// The member of a thin archive: its path is relative to the archive.
+    fn beside(&mut self, archive: &Path, member: &[u8]) -> PathBuf {
+        let member: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(member);
+        let relative = archive.parent().unwrap_or(Path::new("")).join(member);
+        let path = search::in_root(self.config.chroot.as_deref(), &relative);
+        if self.config.reproduce.is_some() {
+            self.opened.members.push(path.clone());
+        }
+        path
     }
 
     fn open_script(
@@ -468,16 +485,9 @@ fn file_name(path: &Path) -> &'static [u8] {
     std::os::unix::ffi::OsStrExt::as_bytes(name).to_vec().leak()
 }
 
-/// The member of a thin archive: its path is relative to the archive.
-fn beside(archive: &Path, member: &[u8]) -> PathBuf {
-    let member: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(member);
-    archive.parent().unwrap_or(Path::new("")).join(member)
-}
-
 /// A member of an archive that a thin archive refers to.
-fn nested_member(path: &Path, inner: &[u8], header_offset: u64) -> Result<&'static [u8], Problem> {
-    let file = beside(path, inner);
-    let data = map_file(&file).map_err(|error| {
+fn nested_member(path: &Path, file: &Path, header_offset: u64) -> Result<&'static [u8], Problem> {
+    let data = map_file(file).map_err(|error| {
         Problem::error(format!("{}: cannot open {}: {}", path.display(), file.display(), reason(&error)))
     })?;
     let name = file.display().to_string();

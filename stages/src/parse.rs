@@ -16,7 +16,7 @@ mod apart;
 mod object;
 mod shared;
 
-pub use names::{is_c_identifier, is_debug_name};
+pub use names::{is_c_identifier, is_debug_name, is_stripped};
 pub use object::{can_merge, output_flags};
 
 use crate::config::{Config, ExcludeLibs};

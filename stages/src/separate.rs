@@ -3,10 +3,11 @@
 //! In: [`Image`] of the whole output. Out: two views of it, each with its own list of sections and its own layout,
 //! which flow 2 writes one after the other. Addresses are the same in both.
 //!
-//! - The program: everything but debug sections and the symbol table; `.gnu_debuglink` names the other file and gives the
-//!   CRC of its contents (GDB manual, "Debugging Information in Separate Files").
+//! - The program: everything but debug sections and the symbol table; `.gnu_debuglink` names the other file and
+//!   gives the CRC of its contents (GDB manual, "Debugging Information in Separate Files").
 //! - The debug file: debug sections and the symbol table; loaded sections without contents (SHT_NOBITS), so that
-//!   section numbers and addresses mean the same as in the program. Notes keep theirs: the build ID ties the files together.
+//!   section numbers and addresses mean the same as in the program. Notes keep theirs: the build ID ties the files
+//!   together.
 //!
 //! The build ID names the contents of both files. It is computed when everything else is written, then
 //! stands in both; the CRC comes last, because it covers the build ID.

@@ -10,6 +10,11 @@ use crate::report::Problem;
 use crate::select::Selection;
 use object::elf::{PF_R, PF_W, PF_X, PT_LOAD};
 
+/// The program makes memory both writable and executable (OpenBSD, `elf(5)`).
+const PT_OPENBSD_WXNEEDED: u32 = 0x65a3_dbe7;
+/// The program has no landing pads for indirect branches.
+const PT_OPENBSD_NOBTCFI: u32 = 0x65a3_dbe8;
+
 /// The shape of this link's output.
 pub fn shape(cx: &Cx, inputs: &Inputs, selection: &Selection, outputs: &Outputs) -> Shape {
     let config = cx.config;
@@ -37,6 +42,7 @@ pub fn shape(cx: &Cx, inputs: &Inputs, selection: &Selection, outputs: &Outputs)
         now: config.z.now,
         stack: stack_flags(cx, inputs, selection),
         stack_size: config.z.stack_size,
+        marks: marks(cx),
         phdr: phdr && has_headers,
         rodynamic: config.z.rodynamic,
         starts: config.section_starts.clone(),
@@ -46,6 +52,13 @@ pub fn shape(cx: &Cx, inputs: &Inputs, selection: &Selection, outputs: &Outputs)
         // Without pages only programs that look for their own headers have them in memory.
         loads_headers: has_headers && (is_paged || phdr),
     }
+}
+
+/// Segments without contents: their being there says something to the loader of OpenBSD.
+fn marks(cx: &Cx) -> Vec<(u32, u32)> {
+    let z = &cx.config.z;
+    let marks = [(z.wxneeded, PT_OPENBSD_WXNEEDED), (z.nobtcfi, PT_OPENBSD_NOBTCFI)];
+    marks.into_iter().filter(|(is_wanted, _)| *is_wanted).map(|(_, p_type)| (p_type, PF_X)).collect()
 }
 
 /// Lays everything out; in a file without a format nothing but what is loaded.
@@ -86,6 +99,9 @@ fn stack_flags(cx: &Cx, inputs: &Inputs, selection: &Selection) -> Option<u32> {
         return Some(PF_R | PF_W | PF_X);
     }
     let asking = selection.objects.iter().map(|id| inputs.object(*id)).find(|o| o.wants_executable_stack);
+    if asking.is_some() && z.execstack_if_needed {
+        return Some(PF_R | PF_W | PF_X);
+    }
     if let Some(object) = asking {
         let message =
             format!("{}: requires an executable stack, which this output does not have", object.origin);

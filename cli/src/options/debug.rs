@@ -20,29 +20,20 @@ const OPTIONS: &[Opt] = &[
         "none|zlib|zlib-gabi|zstd[:LEVEL]",
         "Compress debug sections",
         |t, v| {
-            let text = super::values::text(v);
-            let (format, level) = match text.split_once(':') {
-                Some((format, level)) => {
-                    (format, Some(level.parse::<i32>().map_err(|_| format!("{level} is not a level"))?))
-                }
-                None => (text.as_str(), None),
-            };
-            t.config.compress_debug = match (format, level) {
-                ("none", None) => DebugCompression::None,
-                // The fastest level: it finds most of what debug information repeats.
-                ("zlib" | "zlib-gabi", level) => match u32::try_from(level.unwrap_or(1)) {
-                    Ok(level @ 0..=9) => DebugCompression::Zlib(level),
-                    _ => return Err("zlib has the levels 0 to 9".to_string()),
-                },
-                ("zstd", level @ (None | Some(-7..=22))) => DebugCompression::Zstd(level.unwrap_or(3)),
-                ("zstd", _) => return Err("zstd has the levels -7 to 22".to_string()),
-                ("zlib-gnu", _) => return Err(UNSUPPORTED.to_string()),
-                _ => return Err("it is none, zlib, zlib-gabi or zstd".to_string()),
-            };
+            t.config.compress_debug = compression(v)?;
             Ok(())
         },
     ),
-    rejected(&["compress-sections"], Takes::Value("GLOB=FORMAT"), "compression of sections by name"),
+    value(
+        &["compress-sections"],
+        "GLOB=FORMAT",
+        "Compress sections that match GLOB and are not loaded",
+        |t, v| {
+            let (glob, format) = super::values::pair(v, "GLOB=FORMAT")?;
+            t.config.compress_sections.push((glob.to_vec(), compression(format)?));
+            Ok(())
+        },
+    ),
     switch(&["gdb-index"], "Write an index of debug information for gdb", |t, on| t.config.gdb_index = on),
     rejected(&["debug-names"], Takes::Switch, "one .debug_names of those of all inputs"),
     maybe(
@@ -59,8 +50,12 @@ const OPTIONS: &[Opt] = &[
     }),
     harmless(&["detach"], Takes::Switch, "the debug file is complete when the linker ends"),
     rejected(&["only-keep-debug"], Takes::Nothing, "output of debug information alone"),
-    rejected(&["strip-debug-gdb"], Takes::Nothing, "leaving out what gdb does not read"),
-    rejected(&["strip-debug-non-line"], Takes::Nothing, "leaving out all debug information but lines"),
+    flag(&["strip-debug-gdb"], "Leave out debug sections that gdb does not read", |t| {
+        t.config.strip = t.config.strip.max(Strip::UnreadByGdb);
+    }),
+    flag(&["strip-debug-non-line"], "Leave out all debug information but source lines", |t| {
+        t.config.strip = t.config.strip.max(Strip::NonLines);
+    }),
     harmless(
         &["strip-lto-sections"],
         Takes::Switch,
@@ -72,3 +67,26 @@ const OPTIONS: &[Opt] = &[
     harmless(&["ctf-variables"], Takes::Switch, "CTF type information is not merged"),
     harmless(&["ctf-share-types"], Takes::Value("METHOD"), "CTF type information is not merged"),
 ];
+
+/// A format, with its level if one is given.
+fn compression(value: &[u8]) -> Result<DebugCompression, String> {
+    let text = super::values::text(value);
+    let (format, level) = match text.split_once(':') {
+        Some((format, level)) => {
+            (format, Some(level.parse::<i32>().map_err(|_| format!("{level} is not a level"))?))
+        }
+        None => (text.as_str(), None),
+    };
+    Ok(match (format, level) {
+        ("none", None) => DebugCompression::None,
+        // The fastest level: it finds most of what debug information repeats.
+        ("zlib" | "zlib-gabi", level) => match u32::try_from(level.unwrap_or(1)) {
+            Ok(level @ 0..=9) => DebugCompression::Zlib(level),
+            _ => return Err("zlib has the levels 0 to 9".to_string()),
+        },
+        ("zstd", level @ (None | Some(-7..=22))) => DebugCompression::Zstd(level.unwrap_or(3)),
+        ("zstd", _) => return Err("zstd has the levels -7 to 22".to_string()),
+        ("zlib-gnu", _) => return Err(UNSUPPORTED.to_string()),
+        _ => return Err("it is none, zlib, zlib-gabi or zstd".to_string()),
+    })
+}

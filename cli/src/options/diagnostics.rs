@@ -15,12 +15,18 @@ const OPTIONS: &[Opt] = &[
         t.questions.banner = true;
         t.questions.emulations = true;
     }),
-    maybe(&["verbose"], "LEVEL", "Like -V and -t together", |t, _| {
-        t.questions.banner = true;
-        t.questions.emulations = true;
-        t.config.trace_inputs = true;
-        Ok(())
-    }),
+    maybe(
+        &["verbose"],
+        "LEVEL",
+        "Like -V and -t together; print the directories searched by default",
+        |t, _| {
+            t.questions.banner = true;
+            t.questions.emulations = true;
+            t.questions.directories = true;
+            t.config.trace_inputs = true;
+            Ok(())
+        },
+    ),
     flag(&["print-sysroot"], "Print the sysroot", |t| t.questions.sysroot = true),
     flag(&["print-output-format"], "Print the format of the output", |t| t.questions.output_format = true),
     flag(&["t"], "List the input files", |t| t.config.trace_inputs = true),
@@ -42,7 +48,7 @@ const OPTIONS: &[Opt] = &[
     rejected(&["time-trace"], Takes::Maybe("FILE"), "use --trace=FILE.json"),
     harmless(&["time-trace-granularity"], Takes::Value("N"), "it belongs to --time-trace"),
     flag(&["stats"], "Print figures about the link", |t| t.config.stats = true),
-    rejected(&["perf"], Takes::Nothing, "use --trace"),
+    flag(&["perf"], "Print a profile", |t| t.config.profile = Profile::Table),
     value(&["error-limit"], "N", "Show at most N errors (default 20), 0 for all", |t, v| {
         t.config.error_limit = usize::try_from(number(v)?).unwrap_or(usize::MAX);
         Ok(())

@@ -30,6 +30,14 @@ const OPTIONS: &[Opt] = &[
     flag(&["nostdlib"], "Search only the directories given on the command line", |t| {
         t.config.nostdlib = true
     }),
+    value(&["chroot"], "DIR", "Take absolute names of inputs as relative to DIR", |t, v| {
+        t.config.chroot = Some(path(v));
+        Ok(())
+    }),
+    value(&["C", "directory"], "DIR", "Change to DIR first", |t, v| {
+        t.directory = Some(path(v));
+        Ok(())
+    }),
     value(&["sysroot"], "DIR", "Take DIR for the root of the target's file system", |t, v| {
         t.config.sysroot = (!v.is_empty()).then(|| path(v));
         Ok(())
@@ -98,7 +106,7 @@ const OPTIONS: &[Opt] = &[
         "record the libraries that libraries need; name them on the command line",
     ),
     rejected(&["dependent-libraries"], Takes::Switch, "libraries named inside objects (.deplibs)"),
-    rejected(&["EB"], Takes::Nothing, "big-endian output"),
+    harmless(&["EB"], Takes::Nothing, "the target has one order of bytes, whatever is asked for"),
     harmless(&["EL"], Takes::Nothing, "x86-64 is little-endian"),
     harmless(&["A", "architecture"], Takes::Value("ARCH"), "the emulation says it all"),
     harmless(

@@ -15,7 +15,9 @@ pub const KEYWORDS: &[Opt] = &[
     switch(&["text"], "Relocations in read-only segments are errors (default)", |t, on| t.config.z.text = on),
     flag(&["textoff"], "Same as notext", |t| t.config.z.text = false),
     switch(&["execstack"], "Make the stack executable", |t, on| t.config.z.execstack = on),
-    rejected(&["execstack-if-needed"], Takes::Nothing, "an executable stack if an input asks for one"),
+    flag(&["execstack-if-needed"], "Make the stack executable if an input asks for it", |t| {
+        t.config.z.execstack_if_needed = true;
+    }),
     switch(&["gnustack"], "Write a PT_GNU_STACK header (default)", |t, on| t.config.z.no_gnu_stack = !on),
     value(&["stack-size"], "N", "Ask for a stack of N bytes", |t, v| {
         t.config.z.stack_size = number(v)?;
@@ -73,8 +75,8 @@ pub const KEYWORDS: &[Opt] = &[
     flag(&["origin"], "$ORIGIN is used", |t| t.config.z.origin = true),
     flag(&["global"], "Make symbols visible to libraries loaded later", |t| t.config.z.global = true),
     flag(&["loadfltr"], "Load the libraries a filter names at once", |t| t.config.z.loadfltr = true),
-    rejected(&["globalaudit"], Takes::Nothing, "auditing of all libraries"),
-    rejected(&["unique"], Takes::Switch, "libraries loaded at most once"),
+    flag(&["globalaudit"], "Let auditing libraries watch all libraries", |t| t.config.z.globalaudit = true),
+    switch(&["unique"], "Load the library at most once, for all namespaces", |t, on| t.config.z.unique = on),
     flag(&["ibt", "force-ibt"], "Mark the output for indirect branch tracking", |t| t.config.z.ibt = true),
     flag(&["ibtplt"], "Write a PLT for indirect branch tracking", |t| t.config.z.ibtplt = true),
     flag(&["shstk"], "Mark the output for shadow stacks", |t| t.config.z.shstk = true),
@@ -128,10 +130,13 @@ pub const KEYWORDS: &[Opt] = &[
     rejected(&["retpolineplt"], Takes::Nothing, "a PLT against branch target injection"),
     rejected(&["hazardplt"], Takes::Nothing, "a PLT with hazard barriers"),
     rejected(&["ifunc-noplt"], Takes::Nothing, "calls of indirect functions without a PLT"),
-    rejected(&["wxneeded"], Takes::Nothing, "the headers of OpenBSD"),
-    rejected(&["nobtcfi"], Takes::Nothing, "the headers of OpenBSD"),
-    rejected(&["lam-u48"], Takes::Nothing, "marks for linear address masking"),
-    rejected(&["lam-u57"], Takes::Nothing, "marks for linear address masking"),
+    flag(&["wxneeded"], "Write a PT_OPENBSD_WXNEEDED header", |t| t.config.z.wxneeded = true),
+    flag(&["nobtcfi"], "Write a PT_OPENBSD_NOBTCFI header", |t| t.config.z.nobtcfi = true),
+    flag(&["lam-u48"], "Mark the output for linear address masking, 48 bits and 57", |t| {
+        t.config.z.lam_u48 = true;
+        t.config.z.lam_u57 = true;
+    }),
+    flag(&["lam-u57"], "Mark the output for linear address masking, 57 bits", |t| t.config.z.lam_u57 = true),
     value(
         &["lam-report", "lam-u48-report", "lam-u57-report"],
         "none|warning|error",

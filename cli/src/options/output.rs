@@ -89,8 +89,11 @@ const OPTIONS: &[Opt] = &[
     }),
     flag(&["M", "print-map"], "Print a link map", |t| t.config.map_file = Some("-".into())),
     flag(&["cref"], "Add a cross reference table to the map, or print it", |t| t.config.cref = true),
-    rejected(&["reproduce"], Takes::Value("FILE"), "an archive of everything that went into the link"),
-    rejected(&["repro"], Takes::Nothing, "an archive of everything that went into the link"),
+    value(&["reproduce"], "FILE", "Pack all inputs and the command line into FILE, a tar file", |t, v| {
+        t.reproduce = Some(Some(path(v)));
+        Ok(())
+    }),
+    flag(&["repro"], "Pack them into OUTPUT.repro.tar", |t| t.reproduce = Some(None)),
     rejected(&["print-memory-usage"], Takes::Nothing, "a table of memory regions"),
     rejected(&["execute-only"], Takes::Switch, "code that cannot be read"),
     rejected(&["out-implib"], Takes::Value("FILE"), "import libraries"),

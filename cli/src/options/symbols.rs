@@ -29,7 +29,15 @@ const OPTIONS: &[Opt] = &[
         t.config.require_defined.push(v.to_vec());
         Ok(())
     }),
-    rejected(&["undefined-glob"], Takes::Value("GLOB"), "undefined references by pattern"),
+    value(
+        &["undefined-glob"],
+        "GLOB",
+        "Begin with undefined references to all symbols that match GLOB",
+        |t, v| {
+            t.config.undefined_globs.push(v.to_vec());
+            Ok(())
+        },
+    ),
     value(&["defsym"], "SYMBOL=EXPR", "Define SYMBOL as the value of an expression", defsym),
     value(&["wrap"], "SYMBOL", "Send references to SYMBOL to __wrap_SYMBOL", |t, v| {
         t.config.wraps.push(v.to_vec());
@@ -51,9 +59,15 @@ const OPTIONS: &[Opt] = &[
         t.config.dynamic_lists.push(path(v));
         Ok(())
     }),
-    rejected(&["dynamic-list-data"], Takes::Nothing, "export of all data symbols"),
-    rejected(&["dynamic-list-cpp-new"], Takes::Nothing, "export of C++ operators new and delete"),
-    rejected(&["dynamic-list-cpp-typeinfo"], Takes::Nothing, "export of C++ type information"),
+    flag(&["dynamic-list-data"], "Put all data symbols on the dynamic list", |t| {
+        t.config.dynamic_list_data = true;
+    }),
+    flag(&["dynamic-list-cpp-new"], "Put the C++ operators new and delete on the dynamic list", |t| {
+        t.config.dynamic_list_cpp_new = true;
+    }),
+    flag(&["dynamic-list-cpp-typeinfo"], "Put C++ type information on the dynamic list", |t| {
+        t.config.dynamic_list_cpp_typeinfo = true;
+    }),
     value(&["version-script"], "FILE", "Read symbol versions and visibility from FILE", |t, v| {
         t.config.version_scripts.push(path(v));
         Ok(())
@@ -101,7 +115,10 @@ const OPTIONS: &[Opt] = &[
     flag(&["error-unresolved-symbols"], "Undefined symbols are errors (default)", |t| {
         t.warn_unresolved = false;
     }),
-    rejected(&["ignore-unresolved-symbol"], Takes::Value("SYMBOL"), "silence about one undefined symbol"),
+    value(&["ignore-unresolved-symbol"], "SYMBOL", "Say nothing if SYMBOL is undefined", |t, v| {
+        t.config.ignored_undefined.push(v.to_vec());
+        Ok(())
+    }),
     switch(&["allow-shlib-undefined"], "Let shared libraries have undefined symbols", |t, on| {
         t.config.allow_shlib_undefined = Some(on);
     }),

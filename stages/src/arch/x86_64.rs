@@ -6,8 +6,8 @@
 //!   here, so they always agree.
 //! - [`apply`]: writes a planned relocation into the bytes of its section, with range checks.
 //! - [`relax`]: the instruction sequences that are rewritten.
-//! - [`significance`]: which references show a function's address.
 //! - [`kept`]: what a relocation that stays in the output says of the bytes written for it.
+//! - [`significance`]: which references show a function's address.
 //! - [`plt`]: the code of PLT entries.
 
 pub mod apply;

@@ -249,6 +249,10 @@ fn entries(f: &Facts) -> Vec<(i64, Value)> {
     list
 }
 
+/// The dynamic tag for the flags of GNU's own, and the flag of `-z unique` (glibc, `elf.h`).
+const DT_GNU_FLAGS_1: i64 = 0x6fff_fdf4;
+const DF_GNU_1_UNIQUE: u64 = 1;
+
 /// DT_SYMBOLIC, DT_TEXTREL, DT_FLAGS, DT_FLAGS_1.
 fn put_flags(f: &Facts, put: &mut impl FnMut(i64, Value)) {
     let config = f.cx.config;
@@ -276,6 +280,7 @@ fn put_flags(f: &Facts, put: &mut impl FnMut(i64, Value)) {
     set(z.interpose, 0, DF_1_INTERPOSE);
     set(z.global, 0, DF_1_GLOBAL);
     set(z.loadfltr, 0, DF_1_LOADFLTR);
+    set(z.globalaudit, 0, DF_1_GLOBAUDIT);
     set(config.kind == OutputKind::PositionIndependentExecutable, 0, DF_1_PIE);
     if is_symbolic {
         put(DT_SYMBOLIC, Value::Number(0));
@@ -288,5 +293,8 @@ fn put_flags(f: &Facts, put: &mut impl FnMut(i64, Value)) {
     }
     if flags_1 != 0 {
         put(DT_FLAGS_1, Value::Number(flags_1.into()));
+    }
+    if z.unique {
+        put(DT_GNU_FLAGS_1, Value::Number(DF_GNU_1_UNIQUE));
     }
 }

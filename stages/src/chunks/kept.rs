@@ -108,8 +108,6 @@ struct Found {
     kept: Kept,
     /// What was added to the addend that stands in the object.
     change: i64,
-    /// The part of the addend that does not choose a piece of a merged section.
-    bias: i64,
     /// The addend goes with the address of the symbol.
     moves: bool,
 }
@@ -164,12 +162,10 @@ impl<'a> Reader<'a> {
                 continue;
             }
             let addend = relocation.r_addend.get(LE);
-            let is_relative = matches!(row.calculation, Calculation::PcRelative | Calculation::Plt);
             let mut found = Found {
                 symbol,
                 kept: Kept { r_type: row.number, offset, addend },
                 change: 0,
-                bias: 0,
                 moves: row.calculation != Calculation::None,
             };
             if section.is_alloc() {
@@ -179,7 +175,6 @@ impl<'a> Reader<'a> {
                     matches!(plan, Plan::GeneralToLocal | Plan::GeneralToInitial | Plan::LocalDynamicToLocal);
                 let Some(kept) = kept(row, plan, (bytes, offset), addend) else { continue };
                 found.change = kept.addend.wrapping_sub(addend);
-                found.bias = if is_relative { -4 } else { 0 };
                 found.moves = moves_with_address(plan);
                 found.kept = kept;
             }
@@ -393,8 +388,9 @@ fn meaning(image: &Image, numbers: &Numbers, position: usize, object: &Object, f
     let base = image.layout.placements[output as usize].address as i64;
     let written = kept.addend.wrapping_sub(found.change);
     let address = if section.kind == SectionKind::Merge {
-        let piece = image.merged_address(object, index, written.wrapping_sub(found.bias) as u64);
-        (piece as i64).wrapping_add(found.bias)
+        // The addend chooses the piece, as where it is applied.
+        let inside = written.max(0);
+        (image.merged_address(object, index, inside as u64) as i64).wrapping_add(written - inside)
     } else {
         let start = image.addresses.sections[object.section_id(index).index()];
         (start.wrapping_add(entry.st_value.get(LE)) as i64).wrapping_add(written)

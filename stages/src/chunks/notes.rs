@@ -12,6 +12,8 @@ use crate::select::Selection;
 /// GNU_PROPERTY_X86_FEATURE_1_AND bits.
 const IBT: u32 = 1;
 const SHSTK: u32 = 2;
+const LAM_U48: u32 = 4;
+const LAM_U57: u32 = 8;
 
 /// Bytes of a note header with the name "GNU".
 const GNU_HEADER: u64 = 16;
@@ -22,7 +24,14 @@ const NT_FDO_PACKAGING_METADATA: u32 = 0xcafe_1a7e;
 pub fn properties(cx: &Cx, inputs: &Inputs, selection: &Selection) -> Properties {
     let config = cx.config;
     let forced = Forced {
-        feature_1: if config.z.ibt { IBT } else { 0 } | if config.z.shstk { SHSTK } else { 0 },
+        feature_1: [
+            (config.z.ibt, IBT),
+            (config.z.shstk, SHSTK),
+            (config.z.lam_u48, LAM_U48),
+            (config.z.lam_u57, LAM_U57),
+        ]
+        .iter()
+        .fold(0, |bits, (is_forced, bit)| if *is_forced { bits | bit } else { bits }),
         isa_1_needed: config.z.isa_needed,
     };
     let mut parsed = Vec::with_capacity(selection.objects.len());

@@ -214,7 +214,7 @@ impl<'a> Digest<'a> {
             Meaning::Fixed(section, value) => (5, u64::from(section.0), value, addend),
             Meaning::Pooled(pool, value) => (6, u64::from(pool), value, addend),
             Meaning::Pieces(member) => {
-                // As `emit` reads it: what is not negative of the addend chooses the piece.
+                // The addend chooses the piece, as where it is applied.
                 let inside = addend.max(0);
                 let value = self.loaded.offset(member, inside as u64);
                 (6, self.loaded.pool_of(member) as u64, value, addend - inside)

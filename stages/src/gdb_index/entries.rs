@@ -418,7 +418,8 @@ impl<'t> Cursor<'t> {
         Some(())
     }
 
-    /// Passes over the attributes of an entry; over its children, too, and true, if it has some and tells where they end.
+    /// Passes over the attributes of an entry; over its children, too, and true, if it has some and tells where
+    /// they end.
     #[inline]
     fn skip_attributes(&mut self, abbrev: Abbrev) -> Option<bool> {
         for n in abbrev.first..abbrev.first + abbrev.count {

@@ -4,14 +4,15 @@
 //! looking into functions. The second finds names: an entry that completes a declaration or is an instance of an
 //! abstract function has that one's name and scope (DWARF 5, 2.13 and 3.3.8), which may come later in the unit.
 //!
-//! What is named, and which names are static, is what gdb's own indexer does: definitions of
-//! functions and variables, types that are no mere declarations, enumerators, namespaces. In C, scopes do not qualify names
-//! and types are private to their unit.
+//! What is named, and which names are static, is what gdb's own indexer does: definitions of functions and
+//! variables, types that are no mere declarations, enumerators, namespaces. In C, scopes do not qualify names and
+//! types are private to their unit.
 
-use super::debug::{Debug, Reader, Relocations};
 use super::entries::{Abbrev, Cursor, Kind, Role, Table, Value};
 use super::units::{Root, TOO_MANY};
 use super::{Name, ObjectIndex};
+use crate::dwarf::{Debug, Reader, Relocations};
+use crate::liveness::LiveSet;
 use gimli::{Encoding, Reader as _, UnitHeader};
 use std::ops::Range;
 
@@ -67,6 +68,7 @@ impl Item {
 /// Reads the names of a unit; the error tells why there are not all of them.
 pub(super) fn read(
     debug: &Debug,
+    live: &LiveSet,
     header: &UnitHeader<Reader>,
     unit: UnitNames,
     table: &mut Table,
@@ -78,6 +80,7 @@ pub(super) fn read(
     let cursor = Cursor::new(table, bytes.get(..end).unwrap_or(bytes), start, header.root_offset().0);
     let texts = Texts {
         debug,
+        live,
         relocations: debug.relocations(unit.section),
         str_offsets: debug.relocations(debug.str_offsets),
         addresses: debug.relocations(debug.addr),
@@ -98,6 +101,7 @@ pub(super) fn read(
 /// What values of attributes refer to.
 struct Texts<'a> {
     debug: &'a Debug<'a>,
+    live: &'a LiveSet,
     relocations: Relocations,
     str_offsets: Relocations,
     addresses: Relocations,
@@ -132,8 +136,11 @@ impl Texts<'_> {
     /// Whether the code or variable at a place is in the output.
     fn presence(&self, place: Value) -> u8 {
         let flag = |address: Option<u64>| match address {
-            Some(address) if self.debug.locate(address).is_none() => GONE,
-            _ => PRESENT,
+            Some(address) => match self.debug.locate(address) {
+                Some((section, _)) if self.live.contains(section) => PRESENT,
+                _ => GONE,
+            },
+            None => PRESENT,
         };
         let of_index = |index: u64| {
             let size = u64::from(self.encoding.address_size);

@@ -3,7 +3,7 @@
 //!
 //! Each section is a sequence of sets, one a unit.
 
-use super::debug::Debug;
+use crate::dwarf::Debug;
 
 /// The sets of an object.
 pub(super) struct Listed {

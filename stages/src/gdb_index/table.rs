@@ -1,11 +1,12 @@
 //! Equal names become one: the symbol table and the constant pool of the index.
 //!
-//! Names are shared out among [`SHARDS`] by an unkeyed hash, which is the first half of their order in the output; within a
-//! shard they keep the order of first occurrence. 96 bits of the hash stand for the name. A shard collects the units
-//! of each of its names into a vector; equal vectors are written once, which most are, because most names belong to one unit.
+//! Names are shared out among [`SHARDS`] by an unkeyed hash, which is the first half of their order in the output;
+//! within a shard they keep the order of first occurrence. 96 bits of the hash stand for the name. A shard collects
+//! the units of each of its names into a vector; equal vectors are written once, which most are, because most names
+//! belong to one unit.
 //!
-//! The symbol table is an open hash table with a stride, by a hash of gdb's own. It is filled serially: it takes a store for
-//! each name, and the place of a name depends on those before it.
+//! The symbol table is an open hash table with a stride, by a hash of gdb's own. It is filled serially: it takes a
+//! store for each name, and the place of a name depends on those before it.
 //!
 //! Cost: for each use of a name two hashes of its bytes, while they are in the cache, and a look-up.
 

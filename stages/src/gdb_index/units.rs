@@ -5,11 +5,12 @@
 //!
 //! A skeleton unit (split DWARF) has no entries below its root; its names are those the compiler has listed.
 
-use super::debug::{Debug, Reader};
 use super::entries::Abbreviations;
 use super::names::{self, UnitNames};
 use super::pubnames::{self, Listed};
 use super::{CodeRange, Name, ObjectIndex, Unit};
+use crate::dwarf::{Debug, Reader, what};
+use crate::liveness::LiveSet;
 use gimli::{AttributeValue, Encoding, UnitHeader, UnitType};
 
 /// Why names are left out.
@@ -50,9 +51,10 @@ enum Ranges {
 }
 
 /// Reads the units of an object; the error tells the first place that is damaged and what is wrong there.
-pub(super) fn read(debug: &Debug, index: &mut ObjectIndex) -> Result<(), String> {
+pub(super) fn read(debug: &Debug, live: &LiveSet, index: &mut ObjectIndex) -> Result<(), String> {
     let mut reading = Reading {
         debug,
+        live,
         listed: pubnames::sets(debug),
         abbreviations: Abbreviations::new(debug.contents(debug.abbrev)),
         index,
@@ -75,6 +77,7 @@ pub(super) fn read(debug: &Debug, index: &mut ObjectIndex) -> Result<(), String>
 
 struct Reading<'a> {
     debug: &'a Debug<'a>,
+    live: &'a LiveSet,
     listed: Listed,
     abbreviations: Abbreviations,
     index: &'a mut ObjectIndex,
@@ -92,12 +95,12 @@ impl Reading<'_> {
             Err(error) => {
                 let id = self.debug.object.section_id(section as usize);
                 let last = self.index.units.last().filter(|unit| unit.section == id);
-                (last.map_or(0, |unit| unit.offset + unit.length) as usize, Err(error.to_string()))
+                (last.map_or(0, |unit| unit.offset + unit.length) as usize, Err(what(*error)))
             }
         };
-        if let Err(what) = result {
+        if let Err(reason) = result {
             let name = String::from_utf8_lossy(self.debug.object.section_name(section as usize));
-            self.damage.get_or_insert_with(|| format!("({name}+{offset:#x}): {what}"));
+            self.damage.get_or_insert_with(|| format!("({name}+{offset:#x}): {reason}"));
         }
         header.is_ok()
     }
@@ -118,13 +121,13 @@ impl Reading<'_> {
             length: header.length_including_self() as u64,
             type_unit,
         });
-        let text = |error: gimli::Error| error.to_string();
         let table =
-            self.abbreviations.table(header.debug_abbrev_offset().0, header.encoding()).map_err(text)?;
-        let root = read_root(header, &table.source).map_err(text)?;
+            self.abbreviations.table(header.debug_abbrev_offset().0, header.encoding()).map_err(what)?;
+        let root = read_root(header, &table.source).map_err(what)?;
         let mut result = Ok(());
         if !is_type_unit {
-            result = add_ranges(self.debug, header.encoding(), &root, number, self.index).map_err(text);
+            let ranges = add_ranges(self.debug, self.live, header.encoding(), &root, number, self.index);
+            result = ranges.map_err(what);
             let sets = self.listed.of_unit(offset as u64);
             if !sets.is_empty() {
                 let mut names = sets.iter().flat_map(|set| set.names());
@@ -136,7 +139,7 @@ impl Reading<'_> {
         }
         self.index.has_unlisted_skeleton |= root.is_skeleton;
         let unit = UnitNames { number, is_type_unit, section, root };
-        let names = names::read(self.debug, header, unit, table, self.index);
+        let names = names::read(self.debug, self.live, header, unit, table, self.index);
         result.and(names.map_err(str::to_string))
     }
 }
@@ -189,6 +192,7 @@ fn read_root(header: &UnitHeader<Reader>, abbreviations: &gimli::Abbreviations) 
 /// Adds the live code of a compilation unit.
 fn add_ranges(
     debug: &Debug,
+    live: &LiveSet,
     encoding: Encoding,
     root: &Root,
     unit: u32,
@@ -208,6 +212,7 @@ fn add_ranges(
         let length = end.saturating_sub(start);
         let is_within = (start & 0xffff_ffff).checked_add(length).is_some_and(|end| end <= 1 << 32);
         if let Some((section, start)) = debug.locate(start)
+            && live.contains(section)
             && length > 0
             && is_within
         {

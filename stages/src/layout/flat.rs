@@ -63,6 +63,7 @@ mod tests {
             now: false,
             stack: None,
             stack_size: 0,
+            marks: Vec::new(),
             phdr: false,
             rodynamic: false,
             starts: vec![(b".data".to_vec(), 0x1100)],

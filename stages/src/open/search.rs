@@ -38,7 +38,7 @@ pub fn loader_path(
     needed_by: &Path,
 ) -> Option<PathBuf> {
     let name = Path::new(OsStr::from_bytes(soname));
-    let sysroot = config.sysroot.as_deref();
+    let sysroot = config.sysroot.as_deref().or(config.chroot.as_deref());
     let usable = |path: PathBuf| (path.is_file() && fits(&path)).then_some(path);
     if soname.contains(&b'/') {
         return usable(in_root(sysroot, name)).or_else(|| usable(name.to_path_buf()));
@@ -59,8 +59,8 @@ pub fn loader_path(
     dirs.into_iter().find_map(|dir| usable(dir.join(name)))
 }
 
-/// An absolute path, within the sysroot if there is one.
-fn in_root(sysroot: Option<&Path>, path: &Path) -> PathBuf {
+/// An absolute path, within the sysroot (or `--chroot`) if there is one.
+pub(super) fn in_root(sysroot: Option<&Path>, path: &Path) -> PathBuf {
     match sysroot.filter(|_| path.is_absolute()) {
         Some(root) => under(root, path),
         None => path.to_path_buf(),

@@ -3,6 +3,8 @@
 //! The table follows GNU ld's default script: the longest matching prefix decides, `.text.foo` is `.text`,
 //! `.data.rel.ro.local.x` is `.data.rel.ro`, an unknown name stays as it is.
 
+use crate::config::Strip;
+
 /// (input prefix, output name). A prefix matches the whole name or the name up to a following dot.
 const PREFIXES: &[(&[u8], &[u8])] = &[
     (b".text", b".text"),
@@ -148,6 +150,26 @@ pub fn array_order(name: &[u8]) -> u32 {
     match number(b".ctors.").or_else(|| number(b".dtors.")) {
         Some(n) => 65_535 - n,
         None => PLAIN,
+    }
+}
+
+/// Whether a debug section is left out.
+pub fn is_stripped(strip: Strip, name: &[u8]) -> bool {
+    let rest = name.strip_prefix(b".debug_").or_else(|| name.strip_prefix(b".zdebug_"));
+    match (strip, rest.unwrap_or(b"")) {
+        (Strip::None, _) => false,
+        // gdb makes tables of its own of these, or reads an index.
+        (Strip::UnreadByGdb, b"aranges" | b"pubnames" | b"pubtypes" | b"gnu_pubnames" | b"gnu_pubtypes") => {
+            true
+        }
+        (Strip::UnreadByGdb, _) => false,
+        // What else of these is not about lines is taken out later.
+        (
+            Strip::NonLines,
+            b"info" | b"abbrev" | b"line" | b"line_str" | b"str" | b"str_offsets" | b"addr" | b"ranges"
+            | b"rnglists",
+        ) => false,
+        _ => true,
     }
 }
 

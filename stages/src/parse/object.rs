@@ -1,9 +1,11 @@
 //! Relocatable objects (gABI: "ELF Header", "Sections", "Symbol Table", "Section Groups").
 
 use super::apart::keep_apart;
-use super::names::{CommonOutput, PLAIN_TEXT, array_order, is_debug_name, output_name, text_order};
+use super::names::{
+    CommonOutput, PLAIN_TEXT, array_order, is_debug_name, is_stripped, output_name, text_order,
+};
 use super::{MappedInput, is_excluded};
-use crate::config::{Config, OutputKind, Strip};
+use crate::config::{Config, OutputKind};
 use crate::elf::{Ehdr, Rela, Shdr, Sym, c_string, range, slice_of};
 use crate::intern::NameSink;
 use crate::model::{Group, Object, OutputName, Section, SectionKind, VersionedName};
@@ -313,7 +315,8 @@ fn read_section(
         object.compressed.push(index as u32);
     }
     if !is_alloc && is_debug_name(name) {
-        if config.strip != Strip::None {
+        let is_wanted = config.gdb_index && crate::gdb_index::replaces(name);
+        if is_stripped(config.strip, name) && !is_wanted {
             return Ok(section);
         }
         if name.starts_with(b".zdebug_") {

@@ -16,7 +16,7 @@ use crate::elf::Rela;
 use crate::intern::Symbols;
 use crate::liveness::LiveSet;
 use crate::model::{Inputs, Object, SectionKind, SymbolId};
-use crate::parse::is_debug_name;
+use crate::parse::{is_debug_name, is_stripped};
 use crate::report::Problem;
 use crate::scan::{location, symbol_text};
 use crate::select::{Class, Selection};
@@ -182,8 +182,8 @@ impl Filter<'_> {
         }
         if section.kind == SectionKind::Ignored {
             let name = object.section_name(index);
-            let is_stripped = self.strip != Strip::None && !section.is_alloc() && is_debug_name(name);
-            return name != b".note.GNU-stack" && name != b".note.gnu.property" && !is_stripped;
+            let is_left_out = !section.is_alloc() && is_debug_name(name) && is_stripped(self.strip, name);
+            return name != b".note.GNU-stack" && name != b".note.gnu.property" && !is_left_out;
         }
         !section.is_alloc() || self.live.is_none_or(|live| live.contains(id))
     }

@@ -35,6 +35,9 @@ impl Undefined {
         for (symbol, mut uses) in by_symbol {
             uses.sort_unstable();
             let name = symbols.name(symbol);
+            if cx.config.ignored_undefined.iter().any(|ignored| ignored == name) {
+                continue;
+            }
             let text = cx.symbol_text(name);
             let visibility = match selection.visibility(symbol) {
                 object::elf::STV_HIDDEN => "hidden ",

@@ -6,7 +6,7 @@ use crate::context::Cx;
 use crate::intern::Symbols;
 use crate::model::{Inputs, SymbolId};
 use crate::script::SymbolList;
-use object::elf::{STT_FUNC, STT_GNU_IFUNC, STV_DEFAULT, STV_PROTECTED};
+use object::elf::{STT_COMMON, STT_FUNC, STT_GNU_IFUNC, STT_OBJECT, STV_DEFAULT, STV_PROTECTED};
 
 /// Bits that say how a symbol crosses the border of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -80,7 +80,8 @@ fn state_of(
             let is_weak = selection.references[id.index()] & seen::STRONG == 0;
             let stays = may_stay_undefined(config)
                 || is_weak && (config.is_shared() || config.z.dynamic_undefined_weak)
-                || !is_weak && !config.is_static && config.unresolved.in_objects != UnresolvedPolicy::Error;
+                || !is_weak && !config.is_static && config.unresolved.in_objects != UnresolvedPolicy::Error
+                || !config.is_static && is_ignored(cx, symbols, id);
             return if stays && visibility == STV_DEFAULT { imported } else { SymbolState::default() };
         }
         _ => {}
@@ -96,14 +97,14 @@ fn state_of(
         !lists.is_empty() && {
             let name = symbols.name(id);
             lists.matches(name, || crate::demangle::demangle_cxx(name))
-        }
+        } || config.dynamic_list_data && is_data(inputs, selection, id)
     };
     if !config.is_shared() {
         let is_exported =
             config.export_dynamic || selection.references[id.index()] & seen::SHARED != 0 || listed();
         return SymbolState(if is_exported { SymbolState::EXPORTED } else { 0 });
     }
-    let has_dynamic_list = !config.dynamic_lists.is_empty();
+    let has_dynamic_list = config.has_dynamic_list();
     let binds_here = visibility != STV_DEFAULT
         || matches!(def.class(), Class::Provided)
         || match config.bsymbolic {
@@ -116,6 +117,18 @@ fn state_of(
             Bsymbolic::NonWeak => def.class() != Class::Weak && !listed(),
         };
     SymbolState(SymbolState::EXPORTED | if binds_here { 0 } else { SymbolState::PREEMPTIBLE })
+}
+
+/// `--ignore-unresolved-symbol`.
+fn is_ignored(cx: &Cx, symbols: &Symbols, id: SymbolId) -> bool {
+    let ignored = &cx.config.ignored_undefined;
+    !ignored.is_empty() && ignored.iter().any(|name| name == symbols.name(id))
+}
+
+fn is_data(inputs: &Inputs, selection: &Selection, id: SymbolId) -> bool {
+    selection
+        .entry(inputs, selection.def(id))
+        .is_some_and(|symbol| matches!(symbol.st_type(), STT_OBJECT | STT_COMMON))
 }
 
 fn is_function(inputs: &Inputs, selection: &Selection, id: SymbolId) -> bool {

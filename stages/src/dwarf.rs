@@ -1,10 +1,9 @@
 //! The debug sections of one object, with relocations applied as they are read.
 //!
-//! Input sections have no addresses yet. So each is given one of its own, [`base`], 4 GiB apart: a relocated address tells
-//! section and offset. Relocations against debug sections give offsets in them.
+//! Input sections have no addresses yet. So each is given one of its own, [`base`], 4 GiB apart: a relocated address
+//! tells section and offset. Relocations against debug sections give offsets in them.
 
 use crate::elf::Rela;
-use crate::liveness::LiveSet;
 use crate::model::{Object, SectionId, SectionKind};
 use crate::select::Selection;
 use gimli::{EndianSlice, LittleEndian, RelocateReader};
@@ -12,12 +11,11 @@ use object::LittleEndian as LE;
 use std::cell::Cell;
 
 /// Bytes of a section, relocated on the fly.
-pub(super) type Reader = RelocateReader<EndianSlice<'static, LittleEndian>, Relocations>;
+pub(crate) type Reader = RelocateReader<EndianSlice<'static, LittleEndian>, Relocations>;
 
 /// What an object has of debug information.
-pub(super) struct Debug<'a> {
+pub(crate) struct Debug<'a> {
     pub object: &'a Object,
-    live: &'a LiveSet,
     /// Section indices of the live `.debug_info` and `.debug_types` sections, ascending.
     pub info: Vec<u32>,
     types: Vec<u32>,
@@ -34,10 +32,9 @@ pub(super) struct Debug<'a> {
 
 impl<'a> Debug<'a> {
     /// Finds the sections.
-    pub fn new(object: &'a Object, selection: &Selection, live: &'a LiveSet) -> Debug<'a> {
+    pub fn new(object: &'a Object, selection: &Selection) -> Debug<'a> {
         let mut debug = Debug {
             object,
-            live,
             info: Vec::new(),
             types: Vec::new(),
             abbrev: 0,
@@ -136,12 +133,21 @@ impl<'a> Debug<'a> {
         gimli::RangeLists::new(ranges, self.reader(self.rnglists).into())
     }
 
-    /// The live section that a relocated address is in, and the offset there.
+    /// The section that a relocated address is in, and the offset there.
     pub fn locate(&self, address: u64) -> Option<(SectionId, u64)> {
         let index = (address >> 32).checked_sub(1)? as usize;
         let section = self.object.sections.get(index)?;
-        let id = self.object.section_id(index);
-        (section.is_alloc() && self.live.contains(id)).then_some((id, address & 0xffff_ffff))
+        section.is_alloc().then(|| (self.object.section_id(index), address & 0xffff_ffff))
+    }
+}
+
+/// What is wrong, for a message about damaged debug information.
+pub(crate) fn what(error: gimli::Error) -> String {
+    match error {
+        gimli::Error::BadUnsignedLeb128 | gimli::Error::BadSignedLeb128 => {
+            "a number is too large".to_string()
+        }
+        error => error.to_string(),
     }
 }
 
@@ -176,7 +182,7 @@ impl Symbols {
 
 /// The relocations of a section, found by the offset they apply to.
 #[derive(Clone)]
-pub(super) struct Relocations {
+pub(crate) struct Relocations {
     list: &'static [Rela],
     symbols: Symbols,
     /// Where the next one is looked for first.
@@ -214,7 +220,8 @@ impl Relocations {
         list.get(found).filter(|r| r.r_offset.get(LE) == offset)
     }
 
-    /// The value that the relocation at an offset gives, an address as [`Debug::locate`] takes it; `None` if nothing is relocated there.
+    /// The value that the relocation at an offset gives, an address as [`Debug::locate`] takes it; `None` if nothing is
+    /// relocated there.
     pub fn value(&self, offset: u64) -> Option<u64> {
         let relocation = self.find(offset)?;
         let symbol = relocation.r_sym(LE, false) as usize;
@@ -256,7 +263,7 @@ mod tests {
             for offset in 0..320 {
                 relocations.find(from);
                 let found = relocations.find(offset).map(|entry| entry.r_offset.get(LE));
-                let is_there = offset >= 10 && offset <= 307 && (offset - 10) % 3 == 0;
+                let is_there = (10..=307).contains(&offset) && (offset - 10) % 3 == 0;
                 assert_eq!(found, is_there.then_some(offset), "{offset} from {from}");
             }
         }
