@@ -22,6 +22,7 @@ exec cc -B "$demo/bin" "\$@" -Wl,--trace >"$demo/inputs" 2>"$demo/profile"
 EOF
 chmod +x "$demo/cc"
 
+echo "    Building the program to link: manifold's debug build. This takes a while the first time."
 touch cli/src/main.rs
 cargo rustc --quiet --target-dir "$demo/build" --package manifold --bin manifold -- -C linker="$demo/cc"
 

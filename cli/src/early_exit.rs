@@ -8,6 +8,8 @@
 //! nobody holds its standard streams (a caller that reads them to their end is not kept waiting). A signal to the parent
 //! reaches the child; if the child is killed, the parent ends by the same signal. If the parent is gone, the child
 //! does not work on for nobody.
+//!
+//! `unsafe` is for `fork` and what goes with it, which have no safe interface.
 
 use libc::{SIGHUP, SIGINT, SIGKILL, SIGTERM, c_int, c_uint, c_void, pid_t};
 use std::sync::atomic::{AtomicI32, Ordering};

@@ -6,6 +6,7 @@
 //! (glibc, GCC) read the number behind these words or the last one of the line.
 
 use crate::options::{AREAS, EMULATIONS, KEYWORDS, Opt, Status, TARGETS, Takes};
+use crate::resolve::SYSTEM_DIRECTORIES;
 use clap::builder::{StyledStr, Styles};
 use clap::{Arg, ArgAction, Command};
 use std::fmt::Write;
@@ -19,6 +20,14 @@ const KEYWORD_WIDTH: usize = 34;
 /// The answer to `-V`: the emulations, one a line.
 pub fn emulations() -> String {
     EMULATIONS.iter().fold("  Supported emulations:\n".to_string(), |text, name| text + "   " + name + "\n")
+}
+
+/// What `--verbose` says beside that: the directories searched by default, in the form scripts pick them out of
+/// (`ld --verbose | grep SEARCH_DIR`).
+pub fn directories() -> String {
+    let commands =
+        SYSTEM_DIRECTORIES.iter().map(|path| format!("SEARCH_DIR(\"{}\");", String::from_utf8_lossy(path)));
+    commands.collect::<Vec<_>>().join(" ")
 }
 
 /// The answer to `--help`.

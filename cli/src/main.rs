@@ -16,6 +16,7 @@ mod threads;
 mod profile;
 mod signals;
 mod early_exit;
+mod memory;
 mod run;
 
 use engine::Tracer;
@@ -28,20 +29,8 @@ use std::io::Write;
 use std::process::ExitCode;
 use typed::{Questions, Typed};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// Keeps the allocator from giving memory back while the link runs: it would be asked for again, and what the kernel
-/// hands out it clears first.
-fn keep_memory() {
-    /// `mi_option_purge_delay` of mimalloc's `mi_option_t`: -1 is never.
-    const PURGE_DELAY: std::ffi::c_int = 15;
-    // SAFETY: sets a number in the allocator's options; there is one thread.
-    unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, -1) }
-}
-
 fn main() -> ExitCode {
-    keep_memory();
+    memory::keep();
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     if let [first, command @ ..] = arguments.as_slice()
         && (first == "-run" || first == "--run")
@@ -101,6 +90,9 @@ fn answer(typed: &Typed, questions: Questions) -> bool {
     }
     if questions.emulations {
         print(&[help::emulations()]);
+    }
+    if questions.directories {
+        print(&[help::directories()]);
     }
     if questions.sysroot {
         print(&[typed.config.sysroot.as_ref().map_or(String::new(), |s| s.display().to_string())]);

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 /// Where GNU ld looks for libraries on x86-64 Linux when no `-L` directory has them: the multiarch
 /// directories of Debian and its relatives first, then the `lib64` of others, then the common ones.
-const SYSTEM_DIRECTORIES: &[&[u8]] = &[
+pub const SYSTEM_DIRECTORIES: &[&[u8]] = &[
     b"=/usr/local/lib/x86_64-linux-gnu",
     b"=/lib/x86_64-linux-gnu",
     b"=/usr/lib/x86_64-linux-gnu",
@@ -89,6 +89,7 @@ pub fn resolve(typed: Typed, environment: Environment) -> Resolved {
         config.strip = Strip::All;
         config.build_id = BuildId::None;
         config.package_metadata = None;
+        config.gdb_index = false;
     }
     problems.extend(profile::check(&config.profile));
 
@@ -185,7 +186,9 @@ fn contradictions(config: &Config) -> Vec<Problem> {
     };
     check(!config.is_shared() && !config.filters.is_empty(), "-F (--filter) needs -shared");
     check(!config.is_shared() && !config.auxiliaries.is_empty(), "-f (--auxiliary) needs -shared");
-    let has_no_symbols = config.strip == Strip::All || config.z.no_section_header;
+    // With a file for debug information -s is about the other file.
+    let is_stripped = config.strip == Strip::All && config.separate_debug_file.is_none();
+    let has_no_symbols = is_stripped || config.z.no_section_header;
     check(
         config.emit_relocs && has_no_symbols && config.kind != OutputKind::Relocatable,
         "--emit-relocs contradicts -s (--strip-all) and -z nosectionheader: relocations name symbols",
@@ -210,6 +213,7 @@ fn contradictions(config: &Config) -> Vec<Problem> {
         config.kind == OutputKind::Relocatable && is_separate,
         "-r and --separate-debug-file contradict each other",
     );
+    check(is_flat && is_separate, "--oformat=binary and --separate-debug-file contradict each other");
     check(
         config.z.no_section_header && is_separate,
         "-z nosectionheader and --separate-debug-file contradict each other",

@@ -64,6 +64,8 @@ pub struct Questions {
     pub banner: bool,
     /// `-V`, `--verbose`: print the emulations too.
     pub emulations: bool,
+    /// `--verbose`: print the directories that are searched by default.
+    pub directories: bool,
     /// `--print-sysroot`: print it and stop.
     pub sysroot: bool,
     /// `--print-output-format`: print it and stop.

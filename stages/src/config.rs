@@ -144,6 +144,8 @@ pub struct Config {
     pub start_stop_visibility: Visibility,
     /// `--icf` and what belongs to it.
     pub folding: Folding,
+    /// `-O2` and above: strings that end others become parts of them.
+    pub merge_tails: bool,
     /// In which order sections stand.
     pub ordering: Ordering,
 
@@ -597,6 +599,7 @@ impl Default for Config {
             start_stop_gc: false,
             start_stop_visibility: Visibility::Protected,
             folding: Folding::default(),
+            merge_tails: false,
             ordering: Ordering::default(),
             strip: Strip::None,
             discard: Discard::Default,

@@ -13,7 +13,7 @@ mod debug;
 mod target;
 
 pub use alloc::relocate_record;
-pub(crate) use debug::tombstone;
+pub(crate) use debug::{forgets_folded, tombstone};
 pub use target::{Target, for_debug, targets};
 
 use crate::chunks::{self, Chunk};

@@ -16,7 +16,7 @@
 
 use crate::model::SymbolId;
 use engine::prefetch;
-use engine::simd::{NameHash, hash_bytes, hash_names};
+use engine::simd::{Keys, NameHash, kernels};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -44,7 +44,7 @@ pub struct NameBatch {
 /// Collects the names of a batch of files on their way from `parse` to the shards.
 #[derive(Debug)]
 pub struct NameSink {
-    seed: u64,
+    keys: Keys,
     shards: [Vec<Request>; SHARDS],
     slots: u32,
     hashes: Vec<NameHash>,
@@ -57,7 +57,7 @@ impl NameSink {
     /// An empty sink; all sinks of a link share the seed.
     pub fn new(seed: u64) -> NameSink {
         NameSink {
-            seed,
+            keys: Keys::new(seed),
             shards: Default::default(),
             slots: 0,
             hashes: Vec::new(),
@@ -83,7 +83,7 @@ impl NameSink {
 
     /// Adds one name.
     pub fn push_bytes(&mut self, name: &'static [u8]) {
-        self.push(hash_bytes(name, self.seed), name);
+        self.push(kernels().hash(&self.keys, name), name);
     }
 
     /// Adds the NUL-terminated names at these offsets of a string table and appends their lengths.
@@ -96,7 +96,7 @@ impl NameSink {
         self.offsets.clear();
         self.offsets.extend(offsets);
         self.hashes.clear();
-        hash_names(strtab, &self.offsets, self.seed, &mut self.hashes);
+        kernels().hash_names(&self.keys, strtab, &self.offsets, &mut self.hashes);
         self.table_start = self.slots;
         for i in 0..self.hashes.len() {
             let NameHash { hash, len } = self.hashes[i];
@@ -114,7 +114,7 @@ impl NameSink {
         if let Some(at) = shard.iter().rposition(|r| r.slot == slot) {
             shard.swap_remove(at);
         }
-        let hash = hash_bytes(name, self.seed);
+        let hash = kernels().hash(&self.keys, name);
         self.shards[shard_of(hash)].push(Request { hash, name, slot });
     }
 
@@ -225,14 +225,14 @@ impl Default for Shard {
 #[derive(Debug)]
 pub struct Symbols {
     shards: Vec<Shard>,
-    seed: u64,
+    keys: Keys,
     bound: usize,
 }
 
 impl Symbols {
     /// Seals the shards.
     pub fn seal(shards: Vec<Shard>, seed: u64) -> Symbols {
-        let mut symbols = Symbols { shards, seed, bound: 0 };
+        let mut symbols = Symbols { shards, keys: Keys::new(seed), bound: 0 };
         symbols.update_bound();
         symbols
     }
@@ -254,7 +254,7 @@ impl Symbols {
 
     /// The id of a name, if any file mentions it.
     pub fn find(&self, name: &[u8]) -> Option<SymbolId> {
-        let hash = hash_bytes(name, self.seed);
+        let hash = kernels().hash(&self.keys, name);
         let shard = shard_of(hash);
         let slots = &self.shards[shard].slots;
         let mask = slots.len() - 1;
@@ -276,7 +276,7 @@ impl Symbols {
         if let Some(id) = self.find(name) {
             return id;
         }
-        let hash = hash_bytes(name, self.seed);
+        let hash = kernels().hash(&self.keys, name);
         let shard = shard_of(hash);
         self.shards[shard].reserve(1);
         let number = self.shards[shard].number(hash, name.to_vec().leak());

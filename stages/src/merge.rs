@@ -13,11 +13,14 @@
 //! first to have: a prefix sum over sections gives each its place, so the order of the output is the order of
 //! first occurrence, whatever the threads did and whatever the hash's key.
 //!
+//! With `-O2` a string that ends another one becomes a part of it (`tails`).
+//!
 //! Lookup goes from an input offset through an index of blocks to the piece's number, and from there to how far it
 //! moved; offsets into the middle of a piece keep their distance from its start.
 
 mod pieces;
 mod table;
+mod tails;
 
 pub use pieces::Pieces;
 
@@ -27,7 +30,8 @@ use crate::report::Problem;
 use object::elf::SHF_STRINGS;
 use std::cell::RefCell;
 use std::ops::Range;
-use table::{ByShard, Offsets, SHARDS, Table};
+use table::{ByShard, Occurrence, Offsets, SHARDS, Table};
+use tails::Tail;
 
 /// What may be merged with each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -200,6 +204,13 @@ pub fn merge(cx: &Cx, inputs: &Inputs, stage: &'static str, candidates: &[Candid
     for loser in losers {
         members[loser.section as usize].pieces.set_owner(loser.piece as usize, false);
     }
+    let tails = match cx.config.merge_tails {
+        true => tails::find(cx, inputs, stage, candidates, &members),
+        false => Vec::new(),
+    };
+    for Tail { piece, .. } in &tails {
+        members[piece.section as usize].pieces.set_owner(piece.piece as usize, false);
+    }
     let sizes = cx.pool.map(stage, members.len(), grain(members.len()), |i| {
         let size = owned_size(&members[i].pieces, 1 << candidates[i].key.align_log2);
         u32::try_from(size).unwrap_or_else(|_| {
@@ -227,7 +238,12 @@ pub fn merge(cx: &Cx, inputs: &Inputs, stage: &'static str, candidates: &[Candid
             cx.problems.push(Problem::error("a pool of merged strings is larger than 4 GiB"));
         }
     }
-    place(cx, stage, candidates, &mut members, &starts, &offsets);
+    set_offsets(cx, stage, candidates, &members, &starts, &offsets);
+    for Tail { piece, host, distance } in tails {
+        let number = |at: Occurrence| members[at.section as usize].moves[at.piece as usize];
+        offsets.set(number(piece), offsets.get(number(host)).wrapping_add(distance));
+    }
+    place(cx, stage, &mut members, &offsets);
     let mut index = vec![0; inputs.section_bound];
     for (i, candidate) in candidates.iter().enumerate() {
         let id = inputs.object(candidate.file).section_id(candidate.section as usize);
@@ -252,12 +268,12 @@ fn owned_size(pieces: &Pieces, align: u64) -> u64 {
     size.next_multiple_of(align)
 }
 
-/// Gives every piece its offset in the pool: first the owners, which know theirs, then everybody else.
-fn place(
+/// Gives the pieces that sections own their offsets in the pool.
+fn set_offsets(
     cx: &Cx,
     stage: &'static str,
     candidates: &[Candidate],
-    members: &mut [Member],
+    members: &[Member],
     starts: &[u64],
     offsets: &Offsets,
 ) {
@@ -271,6 +287,10 @@ fn place(
             at += member.pieces.range(piece).len() as u64;
         }
     });
+}
+
+/// Tells every piece how far it moved.
+fn place(cx: &Cx, stage: &'static str, members: &mut [Member], offsets: &Offsets) {
     cx.pool.for_each_mut(stage, members, grain(members.len()), |_, member| {
         for (piece, number) in member.moves.iter_mut().enumerate() {
             *number = offsets.get(*number).wrapping_sub(member.pieces.range(piece).start as u32);

@@ -55,7 +55,8 @@ pub fn check(cx: &Cx, inputs: &Inputs, symbols: &Symbols, provided: &Provided, s
         return;
     }
 
-    let mut libraries = Libraries::new(cx, inputs);
+    let names = missing.iter().flat_map(|(_, lacks)| lacks.iter().map(|(id, _)| symbols.name(*id)));
+    let mut libraries = Libraries::new(cx, inputs, Wanted::new(names));
     let mut by_symbol: BTreeMap<(FileId, &[u8]), Lacking> = BTreeMap::new();
     let mut first: HashMap<&[u8], FileId> = HashMap::new();
     for (file, lacks) in missing {
@@ -65,7 +66,7 @@ pub fn check(cx: &Cx, inputs: &Inputs, symbols: &Symbols, provided: &Provided, s
         }
         for (id, lack) in lacks {
             let name = symbols.name(id);
-            if !libraries.names.contains(name) {
+            if !libraries.wanted.is_found(name) {
                 let rank = *first.entry(name).or_insert(file);
                 by_symbol.entry((rank, name)).or_insert((lack, Vec::new())).1.push(shared.origin);
             }
@@ -97,7 +98,7 @@ pub fn check(cx: &Cx, inputs: &Inputs, symbols: &Symbols, provided: &Provided, s
 /// The files of libraries that these need and that are no inputs: a link that checks them reads them.
 pub(crate) fn indirect<'s>(cx: &Cx, shared: impl Iterator<Item = &'s SharedObject>) -> Vec<PathBuf> {
     let direct: Vec<&SharedObject> = shared.collect();
-    let mut libraries = Libraries::of(cx, direct.iter().copied());
+    let mut libraries = Libraries::of(cx, direct.iter().copied(), Wanted::new(std::iter::empty()));
     for shared in &direct {
         libraries.has_all_needs(shared);
     }
@@ -137,10 +138,42 @@ fn lack(inputs: &Inputs, selection: &Selection, id: SymbolId) -> Option<Lack> {
 /// The shared objects of the link and those they need, as far as they have been looked up.
 struct Libraries<'a> {
     cx: &'a Cx<'a>,
-    /// Names that any of them defines, whatever the version.
-    names: HashSet<&'static [u8]>,
+    /// Which of the names that are missing any of them defines, whatever the version.
+    wanted: Wanted,
     /// By soname; `None`: it was not found.
     known: HashMap<&'static [u8], Option<Needs>>,
+}
+
+/// Names that are looked for. There are few, and libraries define thousands: most are told by their length not to be
+/// among them.
+struct Wanted {
+    found: HashMap<&'static [u8], bool>,
+    /// The lengths there are, as bits; the last stands for all that are longer.
+    lengths: u128,
+}
+
+impl Wanted {
+    fn new(names: impl Iterator<Item = &'static [u8]>) -> Wanted {
+        let found: HashMap<&[u8], bool> = names.map(|name| (name, false)).collect();
+        let lengths = found.keys().fold(0, |lengths, name| lengths | Wanted::length_bit(name));
+        Wanted { found, lengths }
+    }
+
+    fn length_bit(name: &[u8]) -> u128 {
+        1 << name.len().min(127)
+    }
+
+    fn find(&mut self, name: &[u8]) {
+        if self.lengths & Wanted::length_bit(name) != 0
+            && let Some(found) = self.found.get_mut(name)
+        {
+            *found = true;
+        }
+    }
+
+    fn is_found(&self, name: &[u8]) -> bool {
+        self.found.get(name) == Some(&true)
+    }
 }
 
 /// What a library says about the libraries it needs.
@@ -152,12 +185,16 @@ struct Needs {
 }
 
 impl<'a> Libraries<'a> {
-    fn new(cx: &'a Cx<'a>, inputs: &Inputs) -> Libraries<'a> {
-        Libraries::of(cx, inputs.shared.iter().map(|id| inputs.shared_object(*id)))
+    fn new(cx: &'a Cx<'a>, inputs: &Inputs, wanted: Wanted) -> Libraries<'a> {
+        Libraries::of(cx, inputs.shared.iter().map(|id| inputs.shared_object(*id)), wanted)
     }
 
-    fn of<'s>(cx: &'a Cx<'a>, shared: impl Iterator<Item = &'s SharedObject>) -> Libraries<'a> {
-        let mut libraries = Libraries { cx, names: HashSet::new(), known: HashMap::new() };
+    fn of<'s>(
+        cx: &'a Cx<'a>,
+        shared: impl Iterator<Item = &'s SharedObject>,
+        wanted: Wanted,
+    ) -> Libraries<'a> {
+        let mut libraries = Libraries { cx, wanted, known: HashMap::new() };
         shared.for_each(|shared| libraries.add(shared));
         libraries
     }
@@ -166,7 +203,9 @@ impl<'a> Libraries<'a> {
         let needs =
             Needs { sonames: shared.needed.clone(), runpath: shared.runpath, path: shared.origin.path };
         self.known.insert(shared.soname, Some(needs));
-        self.names.extend(shared.defined.iter().map(|symbol| shared.symbol_name(symbol.index)));
+        for symbol in &shared.defined {
+            self.wanted.find(shared.symbol_name(symbol.index));
+        }
     }
 
     /// Whether all the libraries a shared object needs are known, and those that these need: found in the link

@@ -15,12 +15,18 @@ const OPTIONS: &[Opt] = &[
         t.questions.banner = true;
         t.questions.emulations = true;
     }),
-    maybe(&["verbose"], "LEVEL", "Like -V and -t together", |t, _| {
-        t.questions.banner = true;
-        t.questions.emulations = true;
-        t.config.trace_inputs = true;
-        Ok(())
-    }),
+    maybe(
+        &["verbose"],
+        "LEVEL",
+        "Like -V and -t together; print the directories searched by default",
+        |t, _| {
+            t.questions.banner = true;
+            t.questions.emulations = true;
+            t.questions.directories = true;
+            t.config.trace_inputs = true;
+            Ok(())
+        },
+    ),
     flag(&["print-sysroot"], "Print the sysroot", |t| t.questions.sysroot = true),
     flag(&["print-output-format"], "Print the format of the output", |t| t.questions.output_format = true),
     flag(&["t"], "List the input files", |t| t.config.trace_inputs = true),

@@ -37,7 +37,16 @@ const OPTIONS: &[Opt] = &[
         Takes::Nothing,
         "a program may refer to a library's protected function anyway, and gets an address of its own for it",
     ),
-    harmless(&["O"], Takes::Value("LEVEL"), "strings are merged and tables kept small at every level"),
+    value(
+        &["O"],
+        "LEVEL",
+        "From 2 on, let strings share the ends of others; the rest is done at every level",
+        |t, v| {
+            // Levels in words, which some compilers have, are none of the linker's.
+            t.config.merge_tails = number(v).is_ok_and(|level| level >= 2);
+            Ok(())
+        },
+    ),
     switch(&["relax"], "Make instructions shorter where addresses allow it (default)", |t, on| {
         t.config.relax = on;
     }),

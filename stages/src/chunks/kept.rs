@@ -16,6 +16,7 @@ use crate::arch::target::kept::{Kept, kept, moves_with_address};
 use crate::arch::target::{self, Plan, plan::Facts, rows::Calculation};
 use crate::context::Cx;
 use crate::elf::Rela;
+use crate::emit::forgets_folded;
 use crate::image::Image;
 use crate::liveness::LiveSet;
 use crate::model::{Inputs, Object, SectionId, SectionKind, SymbolId};
@@ -149,6 +150,7 @@ impl<'a> Reader<'a> {
     ) {
         let section = &object.sections[index as usize];
         let env = environment(self.cx, section.has(SHF_WRITE));
+        let forgets_folded = !section.is_alloc() && forgets_folded(object.section_name(index as usize));
         let mut skip = false;
         for relocation in relocations {
             let Some(row) = target::row(relocation.r_type(LE, false)) else { continue };
@@ -156,7 +158,7 @@ impl<'a> Reader<'a> {
             let symbol = relocation.r_sym(LE, false) as usize;
             // What is wrong was reported when it was read or written.
             let is_wrong = symbol >= object.symbols.len() || offset > bytes.len();
-            if std::mem::take(&mut skip) || is_wrong || self.is_gone(object, symbol) {
+            if std::mem::take(&mut skip) || is_wrong || self.is_gone(object, symbol, forgets_folded) {
                 continue;
             }
             let addend = relocation.r_addend.get(LE);
@@ -182,23 +184,26 @@ impl<'a> Reader<'a> {
 
     fn facts(&self, object: &Object, symbol: usize) -> Facts {
         match object.symbol_id(symbol) {
-            SymbolId::NONE => local_facts(object, symbol, |section| self.live.contains(section)),
+            SymbolId::NONE => local_facts(object, symbol, |section| self.live.has_address(section)),
             id => self.facts.get(id),
         }
     }
 
     /// Whether a symbol is defined in something that is not in the output, or not at all where it has to be.
-    fn is_gone(&self, object: &Object, symbol: usize) -> bool {
+    fn is_gone(&self, object: &Object, symbol: usize, forgets_folded: bool) -> bool {
+        let has_address = |section| {
+            if forgets_folded { self.live.contains(section) } else { self.live.has_address(section) }
+        };
         let id = object.symbol_id(symbol);
         if id != SymbolId::NONE {
             let section = self.selection.sections[id.index()];
             return self.facts.get(id).has(Facts::UNDEFINED)
-                || section != SectionId::NONE && !self.live.contains(section);
+                || section != SectionId::NONE && !has_address(section);
         }
         let section = object.symbol_section(symbol) as usize;
         section != 0
             && (object.sections[section].kind == SectionKind::Ignored
-                || !self.live.contains(object.section_id(section)))
+                || !has_address(object.section_id(section)))
     }
 }
 

@@ -102,8 +102,6 @@ pub struct SymbolTablePlan {
     provided_globals: Vec<SymbolId>,
     /// `--retain-symbols-file`: the names to keep.
     retained: Option<HashSet<Vec<u8>>>,
-    /// Symbols that relocations which stay name.
-    needed: Option<Needed>,
     /// Symbols defined elsewhere.
     imports: Vec<SymbolId>,
     /// Undefined symbols that only relocations which stay mention.
@@ -172,7 +170,6 @@ impl SymbolTablePlan {
 }
 
 /// What of an object's symbols is kept.
-#[derive(Clone, Copy)]
 struct Filter<'a> {
     selection: &'a Selection,
     live: &'a LiveSet,
@@ -288,7 +285,7 @@ impl<'a> Filter<'a> {
 /// Counts and places. `needed` are the symbols that relocations in the output name, `sections` the positions of the
 /// output sections they name; with them come the numbers of all symbols.
 pub(super) fn plan(s: &Sizing, needed: Option<Needed>, sections: Vec<u32>) -> (SymbolTablePlan, Numbers) {
-    let mut plan = SymbolTablePlan { sections, needed, ..SymbolTablePlan::default() };
+    let mut plan = SymbolTablePlan { sections, ..SymbolTablePlan::default() };
     if s.cx.config.strip == crate::config::Strip::All {
         return (plan, Numbers::default());
     }
@@ -296,7 +293,7 @@ pub(super) fn plan(s: &Sizing, needed: Option<Needed>, sections: Vec<u32>) -> (S
     let is_shared = config.is_shared();
     plan.retained = config.retain_symbols_file.as_deref().map(|path| read_names(s.cx, path));
     let retained = plan.retained.as_ref();
-    let needed = plan.needed.as_ref();
+    let needed = needed.as_ref();
     let filter =
         Filter { selection: s.selection, live: s.live, discard: config.discard, is_shared, retained, needed };
     let has_gnu_symbols = AtomicBool::new(false);

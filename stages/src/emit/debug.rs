@@ -53,7 +53,7 @@ pub(crate) fn tombstone(config: &Config, name: &[u8]) -> u64 {
 
 /// Whether a section treats folded code as gone. Line tables do not: a breakpoint on any of the lines that became
 /// one piece of code is to work.
-fn forgets_folded(name: &[u8]) -> bool {
+pub(crate) fn forgets_folded(name: &[u8]) -> bool {
     name.starts_with(b".debug_") && name != b".debug_line"
 }
 

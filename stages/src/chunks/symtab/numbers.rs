@@ -49,11 +49,10 @@ pub(super) fn number(s: &Sizing, plan: &SymbolTablePlan) -> Numbers {
         let mut locals = vec![0; first];
         let (mut local, mut global) = (share.first_local, share.first_global);
         for kept in &share.kept {
-            let index = kept.index as usize;
             let next = if kept.is_local { &mut local } else { &mut global };
-            match index.checked_sub(first) {
+            match (kept.index as usize).checked_sub(first) {
                 Some(n) => numbers.globals[object.ids[n].index()] = *next,
-                None => locals[index] = *next,
+                None => locals[kept.index as usize] = *next,
             }
             *next += 1;
         }
