@@ -200,6 +200,10 @@ fn contradictions(config: &Config) -> Vec<Problem> {
         config.kind == OutputKind::Relocatable && config.gdb_index,
         "-r and --gdb-index contradict each other",
     );
+    check(
+        config.kind == OutputKind::Relocatable && config.debug_names,
+        "-r and --debug-names contradict each other",
+    );
     let is_separate = config.separate_debug_file.is_some();
     check(
         config.kind == OutputKind::Relocatable && config.strip == Strip::NonLines,

@@ -5,6 +5,7 @@
 //! [`part_range`] and [`write_part`] are called once every address is known, for one part of a chunk at a time, on any
 //! worker.
 
+mod debug_names;
 mod dynamic_section;
 mod dynamic_symbols;
 mod eh_frame;
@@ -27,6 +28,7 @@ pub use symtab::SymbolTablePlan;
 use crate::arch::target;
 use crate::config::{Format, Strip};
 use crate::context::Cx;
+use crate::debug_names::DebugNames;
 use crate::dynamic::Dynamic;
 use crate::elf::SHF_X86_64_LARGE;
 use crate::gdb_index::GdbIndex;
@@ -107,6 +109,8 @@ pub enum Chunk {
     SymtabShndx,
     /// `.gdb_index`.
     GdbIndex,
+    /// `.debug_names`.
+    DebugNames,
     /// `.gnu_debuglink`.
     DebugLink,
     /// `.strtab`.
@@ -137,6 +141,8 @@ pub struct Sizing<'a> {
     pub tables: &'a Tables,
     /// The dynamic symbol table.
     pub dynamic: &'a Dynamic,
+    /// The merged table of names, if there is one.
+    pub debug_names: Option<&'a DebugNames>,
     /// The index of debug information, if there is one.
     pub gdb_index: Option<&'a GdbIndex>,
 }
@@ -162,6 +168,8 @@ pub struct Sizes {
     pub ibt: bool,
     /// `.relr.dyn`, in words; grows while layout is repeated.
     pub relr: Vec<u64>,
+    /// Offset and size of each part of `.debug_names`.
+    pub debug_names: Vec<(u64, u64)>,
     /// Offset and size of each part of `.gdb_index`.
     pub gdb_index: Vec<(u64, u64)>,
     /// Section names, as offsets in `.shstrtab` by position, and its bytes.
@@ -227,6 +235,9 @@ pub fn add(s: &Sizing, names: OutputNames, outputs: &mut Outputs) -> Sizes {
         comment.flags |= SHF_MERGE | SHF_STRINGS;
         comment.sh_type = SHT_PROGBITS;
     }
+    if let Some(names) = s.debug_names {
+        list.push(synthesized(b".debug_names", SHT_PROGBITS, 0, Chunk::DebugNames, names.table.size, 2));
+    }
     if let Some(index) = s.gdb_index {
         list.push(synthesized(b".gdb_index", SHT_PROGBITS, 0, Chunk::GdbIndex, index.table.size, 2));
     }
@@ -271,6 +282,7 @@ pub fn add(s: &Sizing, names: OutputNames, outputs: &mut Outputs) -> Sizes {
         properties: note,
         ibt,
         relr: Vec::new(),
+        debug_names: s.debug_names.map_or(Vec::new(), DebugNames::parts),
         gdb_index: s.gdb_index.map_or(Vec::new(), GdbIndex::parts),
         shstrtab,
     }
@@ -413,6 +425,7 @@ fn section_names(list: &[OutputSection]) -> (Vec<u32>, Vec<u8>) {
 /// Into how many parts a chunk is cut for writing.
 pub fn part_count(sizes: &Sizes, chunk: Chunk) -> usize {
     match chunk {
+        Chunk::DebugNames => sizes.debug_names.len(),
         Chunk::GdbIndex => sizes.gdb_index.len(),
         Chunk::EhFrame => sizes.unwind.part_count(),
         Chunk::Symtab => sizes.symtab.symtab_parts(),
@@ -426,6 +439,7 @@ pub fn part_count(sizes: &Sizes, chunk: Chunk) -> usize {
 /// Offset and size of a part; `size` is that of the chunk.
 pub fn part_range(sizes: &Sizes, chunk: Chunk, part: usize, size: u64) -> (u64, u64) {
     match chunk {
+        Chunk::DebugNames => sizes.debug_names[part],
         Chunk::GdbIndex => sizes.gdb_index[part],
         Chunk::EhFrame => sizes.unwind.part_range(part),
         Chunk::Symtab => sizes.symtab.symtab_part(part),
@@ -480,6 +494,11 @@ pub fn write_part(image: &Image, chunk: Chunk, part: usize, address: u64, out: &
             out[..image.cx.config.producer.len()].copy_from_slice(image.cx.config.producer.as_bytes())
         }
         Chunk::KeptRelocations(table) => kept::write(image, table, part, out),
+        Chunk::DebugNames => {
+            if let Some(names) = image.debug_names {
+                debug_names::write(image, names, part, out);
+            }
+        }
         Chunk::GdbIndex => {
             if let Some(index) = image.gdb_index {
                 gdb_index::write(image, index, part, out);

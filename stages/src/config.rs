@@ -165,6 +165,8 @@ pub struct Config {
     pub compress_sections: Vec<(Vec<u8>, DebugCompression)>,
     /// `--separate-debug-file`: debug information goes to a file of its own, this or one named after the output.
     pub separate_debug_file: Option<Option<PathBuf>>,
+    /// `--debug-names`.
+    pub debug_names: bool,
     /// `--gdb-index`.
     pub gdb_index: bool,
 
@@ -607,6 +609,7 @@ impl Default for Config {
             compress_debug: DebugCompression::None,
             compress_sections: Vec::new(),
             separate_debug_file: None,
+            debug_names: false,
             gdb_index: false,
             z: ZFlags::default(),
             relr: false,

@@ -22,6 +22,7 @@ pub(crate) struct Debug<'a> {
     pub abbrev: u32,
     pub addr: u32,
     pub line_str: u32,
+    pub debug_names: u32,
     pub names: u32,
     pub type_names: u32,
     ranges: u32,
@@ -40,6 +41,7 @@ impl<'a> Debug<'a> {
             abbrev: 0,
             addr: 0,
             line_str: 0,
+            debug_names: 0,
             names: 0,
             type_names: 0,
             ranges: 0,
@@ -71,6 +73,7 @@ impl<'a> Debug<'a> {
                 b"abbrev" => &mut debug.abbrev,
                 b"addr" => &mut debug.addr,
                 b"line_str" => &mut debug.line_str,
+                b"names" => &mut debug.debug_names,
                 b"gnu_pubnames" => &mut debug.names,
                 b"gnu_pubtypes" => &mut debug.type_names,
                 b"ranges" => &mut debug.ranges,
@@ -218,6 +221,17 @@ impl Relocations {
         let found = low + list[low..high].partition_point(|r| r.r_offset.get(LE) < offset);
         self.hint.set(found);
         list.get(found).filter(|r| r.r_offset.get(LE) == offset)
+    }
+
+    /// The section that the relocation at an offset refers to, and the offset there.
+    pub fn target(&self, offset: u64) -> Option<(u32, u64)> {
+        let relocation = self.find(offset)?;
+        let symbol = relocation.r_sym(LE, false) as usize;
+        let entry = self.symbols.entries.get(symbol)?;
+        let section = self.symbols.section(symbol);
+        let is_there = section != 0 && (section as usize) < self.symbols.headers.len();
+        let addend = relocation.r_addend.get(LE) as u64;
+        is_there.then(|| (section, entry.st_value.get(LE).wrapping_add(addend)))
     }
 
     /// The value that the relocation at an offset gives, an address as [`Debug::locate`] takes it; `None` if nothing is

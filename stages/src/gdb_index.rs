@@ -31,10 +31,11 @@ mod units;
 
 pub use table::{Part, PartKind, Unique};
 
+use crate::config::Config;
 use crate::context::Cx;
 use crate::dwarf::Debug;
 use crate::liveness::LiveSet;
-use crate::model::{Inputs, SectionId};
+use crate::model::{Inputs, Object, SectionId};
 use crate::report::Problem;
 use crate::select::Selection;
 use table::NameUse;
@@ -239,6 +240,14 @@ fn mixed_type_units(inputs: &Inputs, selection: &Selection, read: &[(ObjectIndex
             .note(format!("DWARF 4: {}", origin(old)))
             .note(format!("DWARF 5: {}", origin(new))),
     )
+}
+
+/// Whether a section is left out because what the linker makes of it takes its place.
+pub fn is_replaced(config: &Config, object: &Object, section: usize) -> bool {
+    (config.gdb_index || config.debug_names) && {
+        let name = object.section_name(section);
+        config.gdb_index && replaces(name) || config.debug_names && name == b".debug_names"
+    }
 }
 
 /// Whether a section is left out of an output with an index: because it has been read for it, or because gdb would

@@ -3,6 +3,7 @@
 use crate::arch::target::plan::Facts;
 use crate::chunks::Sizes;
 use crate::context::Cx;
+use crate::debug_names::DebugNames;
 use crate::dynamic::Dynamic;
 use crate::elf::Rela;
 use crate::gdb_index::GdbIndex;
@@ -58,6 +59,8 @@ pub struct Image<'a> {
     pub loaded_pools: &'a [u64],
     /// Offset in its output section of each pool of other pieces.
     pub debug_pools: &'a [u64],
+    /// The merged table of names.
+    pub debug_names: Option<&'a DebugNames>,
     /// The index of debug information.
     pub gdb_index: Option<&'a GdbIndex>,
     /// Compressed sections.

@@ -21,6 +21,7 @@ pub mod backrefs;
 pub mod unwind;
 pub mod liveness;
 pub mod gdb_index;
+pub mod debug_names;
 pub mod line_tables;
 pub mod merge;
 pub mod fold;

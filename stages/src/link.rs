@@ -26,6 +26,7 @@ use crate::commit::Output;
 use crate::compress;
 use crate::config::{BuildId, Config, Icf, InputName, OutputKind};
 use crate::context::Cx;
+use crate::debug_names;
 use crate::dynamic;
 use crate::emit::{self, Task};
 use crate::fold;
@@ -165,14 +166,17 @@ fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Open
         };
         fold::fold(cx, &sources, &names, loaded, &mut live, seed);
     }
-    let ((loaded, scan), gdb_index) = cx.pool.join(
+    let ((loaded, scan), (gdb_index, debug_names)) = cx.pool.join(
         || {
             cx.pool.join(
                 || early.unwrap_or_else(|| merge_loaded(&live)),
                 || scan::scan(cx, inputs, &symbols, &provided, &selection, &live, &unwind),
             )
         },
-        || gdb_index::build(cx, inputs, &selection, &live),
+        || {
+            let gdb_index = gdb_index::build(cx, inputs, &selection, &live);
+            (gdb_index, debug_names::build(cx, inputs, &selection, &live))
+        },
     );
     crate::shlib::check(cx, inputs, &symbols, &provided, &selection);
     cx.checkpoint()?;
@@ -194,6 +198,7 @@ fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Open
         tables: &tables,
         dynamic: &dynamic,
         gdb_index: gdb_index.as_ref(),
+        debug_names: debug_names.as_ref(),
     };
     let mut sizes = chunks::add(&sizing, names, &mut outputs);
     cx.checkpoint()?;
@@ -244,6 +249,7 @@ fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Open
         loaded_pools: &loaded_pools,
         debug_pools: &debug_pools,
         gdb_index: gdb_index.as_ref(),
+        debug_names: debug_names.as_ref(),
         compressed: &[],
         targets: &[],
         debug_targets: &[],

@@ -147,7 +147,7 @@ impl Marking<'_> {
     fn is_candidate(&self, object: &Object, index: usize, section: &Section) -> bool {
         section.kind != SectionKind::Ignored
             && !self.selection.discarded[object.section_id(index).index()]
-            && !(self.cx.config.gdb_index && gdb_index::replaces(object.section_name(index)))
+            && !gdb_index::is_replaced(self.cx.config, object, index)
     }
 
     fn keep_all(&self) {

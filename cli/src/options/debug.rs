@@ -35,7 +35,9 @@ const OPTIONS: &[Opt] = &[
         },
     ),
     switch(&["gdb-index"], "Write an index of debug information for gdb", |t, on| t.config.gdb_index = on),
-    rejected(&["debug-names"], Takes::Switch, "one .debug_names of those of all inputs"),
+    switch(&["debug-names"], "Make one .debug_names of those of all inputs", |t, on| {
+        t.config.debug_names = on
+    }),
     maybe(
         &["separate-debug-file"],
         "FILE",
