@@ -467,7 +467,7 @@ pub struct ZFlags {
     pub separate: SeparateCode,
     /// `nocopyreloc`.
     pub no_copy_reloc: bool,
-    /// `dynamic-undefined-weak`.
+    /// `dynamic-undefined-weak` (default), `nodynamic-undefined-weak`.
     pub dynamic_undefined_weak: bool,
     /// `nodelete`, DF_1_NODELETE.
     pub nodelete: bool,
@@ -656,7 +656,7 @@ impl Default for ZFlags {
             common_page_size: None,
             separate: SeparateCode::Code,
             no_copy_reloc: false,
-            dynamic_undefined_weak: false,
+            dynamic_undefined_weak: true,
             nodelete: false,
             nodlopen: false,
             nodump: false,
@@ -704,5 +704,9 @@ impl Config {
     /// Whether the output is a program, position independent or not.
     pub fn is_executable(&self) -> bool {
         matches!(self.kind, OutputKind::Executable | OutputKind::PositionIndependentExecutable)
+    }
+    /// Whether the output names a dynamic linker, if it has anything for one to do.
+    pub fn has_interpreter(&self) -> bool {
+        self.is_executable() && !self.no_dynamic_linker && !self.is_static
     }
 }

@@ -55,9 +55,13 @@ pub const KEYWORDS: &[Opt] = &[
     switch(&["copyreloc"], "Copy data of shared libraries into a program (default)", |t, on| {
         t.config.z.no_copy_reloc = !on;
     }),
-    switch(&["dynamic-undefined-weak"], "Leave undefined weak symbols to the dynamic linker", |t, on| {
-        t.config.z.dynamic_undefined_weak = on;
-    }),
+    switch(
+        &["dynamic-undefined-weak"],
+        "Leave undefined weak symbols to the dynamic linker (default)",
+        |t, on| {
+            t.config.z.dynamic_undefined_weak = on;
+        },
+    ),
     harmless(
         &["combreloc"],
         Takes::Switch,

@@ -45,6 +45,7 @@ fn facts_of(cx: &Cx, inputs: &Inputs, provided: &Provided, selection: &Selection
             let is_reported = is_strong && cx.config.unresolved.in_objects == UnresolvedPolicy::Warn;
             return if is_error || is_reported { Facts::UNDEFINED } else { Facts::ABSOLUTE };
         }
+        Class::UndefinedWeak if !cx.config.is_shared() => facts = facts | Facts::ABSOLUTE,
         Class::Shared if !state.is_imported() => return Facts::UNDEFINED,
         _ => {}
     }

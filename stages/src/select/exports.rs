@@ -79,7 +79,8 @@ fn state_of(
         Class::Undefined | Class::UndefinedWeak => {
             let is_weak = selection.references[id.index()] & seen::STRONG == 0;
             let stays = may_stay_undefined(config)
-                || is_weak && (config.is_shared() || config.z.dynamic_undefined_weak)
+                || is_weak
+                    && (config.is_shared() || config.z.dynamic_undefined_weak && config.has_interpreter())
                 || !is_weak && !config.is_static && config.unresolved.in_objects != UnresolvedPolicy::Error
                 || !config.is_static && is_ignored(cx, symbols, id);
             return if stays && visibility == STV_DEFAULT { imported } else { SymbolState::default() };

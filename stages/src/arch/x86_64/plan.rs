@@ -21,7 +21,8 @@ impl Facts {
     pub const TLS: Facts = Facts(4);
     /// A function (or of no type), where a PLT entry can stand for it.
     pub const FUNCTION: Facts = Facts(8);
-    /// Its value does not move with the load address: SHN_ABS, or an undefined weak one that became 0.
+    /// Its value does not move with the load address: SHN_ABS, or an undefined weak one that became 0. With
+    /// PREEMPTIBLE: an undefined weak one of a program, 0 wherever the dynamic loader cannot be asked.
     pub const ABSOLUTE: Facts = Facts(16);
     /// Nothing defines it: an error where it is used.
     pub const UNDEFINED: Facts = Facts(32);
@@ -266,8 +267,12 @@ pub fn is_plain_pc(row: &Row, facts: Facts) -> bool {
 fn absolute(row: &Row, facts: Facts, env: Environment) -> Result<(Plan, Need), Refusal> {
     let is_word = row.field == Field::W64;
     if facts.has(Facts::PREEMPTIBLE) {
-        if is_word && env.may_write {
+        let is_weak = facts.has(Facts::ABSOLUTE);
+        if is_word && env.may_write && (env.is_pic || !is_weak) {
             return Ok((Plan::Symbolic, Need::DYNAMIC_SYMBOL));
+        }
+        if is_weak {
+            return Ok((Plan::Value, Need::NOTHING));
         }
         if env.is_pic {
             return Err(Refusal::NotPositionIndependent);
@@ -290,12 +295,15 @@ fn pc_to_preemptible(
     env: Environment,
     code: Option<(&[u8], usize)>,
 ) -> Result<(Plan, Need), Refusal> {
-    if env.is_shared {
+    let is_weak = facts.has(Facts::ABSOLUTE);
+    if env.is_shared || is_weak {
         // A call can go through the PLT. Loading or storing there would touch the entry's code, and its address is
         // not the function's, so anything but a branch needs the GOT.
         let is_branch = code.is_some_and(|(bytes, offset)| relax::is_branch(bytes, offset));
         return if is_branch && facts.has(Facts::FUNCTION) {
             Ok((Plan::PltPc, Need::PLT))
+        } else if is_weak {
+            Ok((Plan::Pc, Need::NOTHING))
         } else {
             Err(Refusal::NotPositionIndependent)
         };
@@ -305,7 +313,9 @@ fn pc_to_preemptible(
 
 /// What lets an executable address a shared object's symbol as if it were its own.
 fn direct_need(facts: Facts, env: Environment) -> Result<Need, Refusal> {
-    if facts.has(Facts::FUNCTION) {
+    if facts.has(Facts::ABSOLUTE) {
+        Ok(Need::NOTHING)
+    } else if facts.has(Facts::FUNCTION) {
         Ok(Need::PLT | Need::CANONICAL_PLT | Need::DYNAMIC_SYMBOL)
     } else if env.may_copy {
         Ok(Need::COPY | Need::DYNAMIC_SYMBOL)
