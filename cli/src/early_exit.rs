@@ -38,6 +38,7 @@ pub fn fork(wanted: bool) -> Caller {
         return alone;
     }
     let [read, write] = ends;
+    let parent = std::process::id();
     // SAFETY: there is one thread, so the child may do what the parent could.
     match unsafe { libc::fork() } {
         0 => {
@@ -45,6 +46,10 @@ pub fn fork(wanted: bool) -> Caller {
             unsafe {
                 libc::close(read);
                 libc::prctl(libc::PR_SET_PDEATHSIG, SIGTERM);
+            }
+            if std::os::unix::process::parent_id() != parent {
+                // It was gone before it could have been noticed.
+                std::process::exit(1);
             }
             Caller { pipe: Some(write) }
         }
