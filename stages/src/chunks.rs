@@ -314,7 +314,7 @@ fn table(mut section: OutputSection, entsize: u64) -> OutputSection {
 /// The path for PT_INTERP, if the output has one.
 pub fn interpreter<'a>(s: &'a Sizing) -> Option<&'a [u8]> {
     let config = s.cx.config;
-    let is_wanted = s.dynamic.exists && config.has_interpreter();
+    let is_wanted = s.dynamic.exists && crate::dynamic::has_interpreter(config);
     is_wanted.then(|| config.dynamic_linker.as_deref().unwrap_or(target::DYNAMIC_LINKER))
 }
 

@@ -705,8 +705,4 @@ impl Config {
     pub fn is_executable(&self) -> bool {
         matches!(self.kind, OutputKind::Executable | OutputKind::PositionIndependentExecutable)
     }
-    /// Whether the output names a dynamic linker, if it has anything for one to do.
-    pub fn has_interpreter(&self) -> bool {
-        self.is_executable() && !self.no_dynamic_linker && !self.is_static
-    }
 }

@@ -7,6 +7,7 @@
 //! `.gnu.hash` buckets, as that table demands (bucket, then command-line order).
 
 use crate::arch::target::Need;
+use crate::config::Config;
 use crate::context::Cx;
 use crate::intern::Symbols;
 use crate::model::{FileId, Inputs, SymbolId};
@@ -14,6 +15,11 @@ use crate::scan::Scan;
 use crate::select::{Class, Selection, VERSION_HIDDEN, seen};
 use crate::tables::{NO_SLOT, SymbolRef, Tables};
 use std::collections::{HashMap, HashSet};
+
+/// Whether the output names a dynamic linker, if it has anything for one to do.
+pub fn has_interpreter(config: &Config) -> bool {
+    config.is_executable() && !config.no_dynamic_linker && !config.is_static
+}
 
 /// One symbol of `.dynsym`.
 #[derive(Debug, Clone, Copy)]

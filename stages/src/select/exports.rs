@@ -3,6 +3,7 @@
 use super::{Class, Selection, VERSION_LOCAL, may_stay_undefined, seen};
 use crate::config::{Bsymbolic, UnresolvedPolicy};
 use crate::context::Cx;
+use crate::dynamic::has_interpreter;
 use crate::intern::Symbols;
 use crate::model::{Inputs, SymbolId};
 use crate::script::SymbolList;
@@ -80,7 +81,7 @@ fn state_of(
             let is_weak = selection.references[id.index()] & seen::STRONG == 0;
             let stays = may_stay_undefined(config)
                 || is_weak
-                    && (config.is_shared() || config.z.dynamic_undefined_weak && config.has_interpreter())
+                    && (config.is_shared() || config.z.dynamic_undefined_weak && has_interpreter(config))
                 || !is_weak && !config.is_static && config.unresolved.in_objects != UnresolvedPolicy::Error
                 || !config.is_static && is_ignored(cx, symbols, id);
             return if stays && visibility == STV_DEFAULT { imported } else { SymbolState::default() };
