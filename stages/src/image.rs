@@ -10,7 +10,7 @@ use crate::gdb_index::GdbIndex;
 use crate::intern::Symbols;
 use crate::layout::Layout;
 use crate::liveness::LiveSet;
-use crate::merge::{MemberId, Merged};
+use crate::merge::{MemberId, Merged, Placed};
 use crate::model::{Inputs, Object, SectionKind, SymbolId};
 use crate::outputs::{OutputSection, Outputs};
 use crate::scan::Scan;
@@ -151,6 +151,12 @@ impl<'a> Image<'a> {
         let merged = self.merged(is_loaded);
         let pools = if is_loaded { self.loaded_pools } else { self.debug_pools };
         pools[merged.pool_of(member)] + merged.offset(member, offset)
+    }
+    /// A member of a pool for many lookups.
+    pub fn placed(&self, is_loaded: bool, member: MemberId) -> Placed<'a> {
+        let merged = self.merged(is_loaded);
+        let pools = if is_loaded { self.loaded_pools } else { self.debug_pools };
+        merged.placed(member, pools[merged.pool_of(member)])
     }
     /// S + A of a relocation: where it points, all indirections left aside.
     pub fn pointee(&self, position: usize, object: &Object, relocation: &Rela) -> u64 {
