@@ -25,8 +25,8 @@ use crate::intern::Symbols;
 use crate::model::{FileId, Inputs, Object, Section, SectionId, SectionKind, SymbolId};
 use crate::parse::is_c_identifier;
 use crate::select::{Anchor, Provided, Selection};
-use crate::unwind::{ObjectUnwind, Unwind};
-use engine::Walk;
+use crate::unwind::Unwind;
+use engine::{Distance, Walk};
 use object::LittleEndian as LE;
 use object::elf::{SHF_GNU_RETAIN, SHT_FINI_ARRAY, SHT_INIT_ARRAY, SHT_NOTE, SHT_PREINIT_ARRAY};
 use std::collections::HashSet;
@@ -102,14 +102,16 @@ pub fn mark(
     selection: &Selection,
     unwind: &Unwind,
 ) -> LiveSet {
-    let states: Vec<AtomicU8> = (0..inputs.section_bound).map(|_| AtomicU8::new(state::BARRED)).collect();
-    let marking = Marking {
+    // One more for symbols that are in no section.
+    let states: Vec<AtomicU8> = (0..=inputs.section_bound).map(|_| AtomicU8::new(state::BARRED)).collect();
+    let mut marking = Marking {
         cx,
         inputs,
         selection,
         unwind,
         states: &states,
         objects: object_positions(inputs, selection),
+        reached: Vec::new(),
     };
     if cx.config.gc_sections {
         marking.run(symbols, provided);
@@ -141,7 +143,13 @@ struct Marking<'a> {
     unwind: &'a Unwind,
     states: &'a [AtomicU8],
     objects: Vec<u32>,
+    /// For each object, in the order of [`Selection::objects`]: the section each symbol is in, as an index into
+    /// `states`. A walk jumps about: what it asks for again and again must be near, and one step away.
+    reached: Vec<Box<[u32]>>,
 }
+
+/// References that are looked at together, so that their memory comes together.
+const TOGETHER: usize = 16;
 
 impl Marking<'_> {
     fn is_candidate(&self, object: &Object, index: usize, section: &Section) -> bool {
@@ -173,7 +181,7 @@ impl Marking<'_> {
             && state.swap(state::LIVE, Ordering::Relaxed) == state::WAITING
     }
 
-    fn run(&self, symbols: &Symbols, provided: &Provided) {
+    fn run(&mut self, symbols: &Symbols, provided: &Provided) {
         let starts = if self.cx.config.start_stop_gc { &[] } else { provided.list.as_slice() };
         let started: HashSet<&[u8]> = starts
             .iter()
@@ -199,6 +207,8 @@ impl Marking<'_> {
                 }
                 places
             });
+        self.reached =
+            self.cx.pool.map("liveness/reached", self.selection.objects.len(), 16, |i| self.reached_by(i));
         let mut roots = kept.concat();
         for id in self.root_symbols(symbols) {
             self.push_symbol(id, &mut |place| roots.push(place));
@@ -206,7 +216,7 @@ impl Marking<'_> {
         self.cx.pool.walk_ahead(
             "liveness/mark",
             roots,
-            |place| self.announce(*place),
+            |place, distance| self.announce(*place, distance),
             |place, walk| self.visit(place, walk),
         );
     }
@@ -248,12 +258,25 @@ impl Marking<'_> {
         }
     }
 
-    /// Asks for the relocations of a section that will be visited soon. Its header was asked for by [`push_to`].
-    fn announce(&self, (file, index): Place) {
+    /// Asks for what the visit of a section will read. Its header was asked for by [`push_to`].
+    fn announce(&self, (file, index): Place, distance: Distance) {
         let object = self.inputs.object(file);
+        let position = self.objects[file.index()] as usize;
         let relocations = object.relocations(&object.sections[index as usize]);
-        engine::prefetch(relocations, 0);
-        engine::prefetch(relocations, 3);
+        match distance {
+            Distance::Far => {
+                engine::prefetch(relocations, 0);
+                engine::prefetch(relocations, 3);
+                self.unwind.objects[position].announce_index(index);
+            }
+            Distance::Near => {
+                let reached = &self.reached[position];
+                for relocation in relocations.iter().take(6) {
+                    engine::prefetch(reached, relocation.r_sym(LE, false) as usize);
+                }
+                self.unwind.objects[position].announce_fdes(index);
+            }
+        }
     }
 
     fn visit(&self, (file, index): Place, walk: &mut Walk<Place>) {
@@ -264,40 +287,72 @@ impl Marking<'_> {
             return;
         }
         let mut push = |place| walk.push(place);
-        self.follow(object, object.relocations(section), &mut push);
-        let unwind = &self.unwind.objects[self.objects[file.index()] as usize];
+        let position = self.objects[file.index()] as usize;
+        self.follow(object, position, object.relocations(section), &mut push);
+        let unwind = &self.unwind.objects[position];
         for fde in unwind.fdes_of(index) {
-            self.follow(object, unwind.relocations_of(&fde.record), &mut push);
-            let cie: &ObjectUnwind = unwind;
-            self.follow(object, cie.relocations_of(&unwind.cies[fde.cie as usize]), &mut push);
+            // The first relocation names the code itself.
+            let others = unwind.relocations_of(&fde.record).get(1..).unwrap_or(&[]);
+            self.follow(object, position, others, &mut push);
+            let cie = &unwind.cies[fde.cie as usize];
+            self.follow(object, position, unwind.relocations_of(cie), &mut push);
         }
         self.follow_companions(object, index, &mut push);
     }
 
-    fn follow(&self, object: &Object, relocations: &[crate::elf::Rela], push: &mut impl FnMut(Place)) {
-        // Most sections have few relocations, whose symbols lie apart: ask for all before waiting for one.
-        for relocation in relocations.iter().take(16) {
-            let symbol = relocation.r_sym(LE, false) as usize;
-            match symbol.checked_sub(object.first_global as usize) {
-                Some(global) => engine::prefetch(&object.ids, global),
-                None => engine::prefetch(object.symbols, symbol),
+    /// The sections that the symbols of the object at a position are in.
+    fn reached_by(&self, position: usize) -> Box<[u32]> {
+        let object = self.inputs.object(self.selection.objects[position]);
+        let nothing = self.inputs.section_bound as u32;
+        let locals = (object.first_global as usize).min(object.symbols.len());
+        let mut reached = Vec::with_capacity(object.symbols.len());
+        reached.extend((0..locals).map(|symbol| match object.symbol_section(symbol) {
+            0 => nothing,
+            section => object.section_base + section,
+        }));
+        reached.extend(object.ids.iter().map(|id| self.selection.sections[id.index()].0.min(nothing)));
+        reached.into_boxed_slice()
+    }
+
+    /// Makes live what relocations refer to.
+    fn follow(
+        &self,
+        object: &Object,
+        position: usize,
+        relocations: &[crate::elf::Rela],
+        push: &mut impl FnMut(Place),
+    ) {
+        let reached = &self.reached[position];
+        let nothing = self.inputs.section_bound as u32;
+        for relocations in relocations.chunks(TOGETHER) {
+            let mut sections = [nothing; TOGETHER];
+            for (section, relocation) in sections.iter_mut().zip(relocations) {
+                *section = reached.get(relocation.r_sym(LE, false) as usize).copied().unwrap_or(nothing);
+            }
+            let mut waiting = 0u32;
+            for (n, section) in sections.iter().enumerate() {
+                let state = self.states[*section as usize].load(Ordering::Relaxed);
+                waiting |= u32::from(state == state::WAITING) << n;
+            }
+            while waiting != 0 {
+                let n = waiting.trailing_zeros() as usize;
+                waiting &= waiting - 1;
+                self.reach(object, SectionId(sections[n]), relocations[n].r_sym(LE, false) as usize, push);
             }
         }
-        for relocation in relocations {
-            let symbol = relocation.r_sym(LE, false) as usize;
-            if symbol == 0 || symbol >= object.symbols.len() {
-                continue;
-            }
-            let id = object.symbol_id(symbol);
-            if id != SymbolId::NONE {
-                self.push_symbol(id, push);
-                continue;
-            }
-            let index = object.symbol_section(symbol);
-            if index != 0 && self.claim(object.section_id(index as usize)) {
-                push_to(object, index, push);
-            }
+    }
+
+    /// Makes the section of a symbol live that an object refers to.
+    fn reach(&self, object: &Object, section: SectionId, symbol: usize, push: &mut impl FnMut(Place)) {
+        if !self.claim(section) {
+            return;
         }
+        let index = section.0.wrapping_sub(object.section_base);
+        if (index as usize) < object.sections.len() {
+            return push_to(object, index, push);
+        }
+        let object = self.inputs.object(self.selection.def(object.symbol_id(symbol)).file());
+        push_to(object, section.0 - object.section_base, push);
     }
 
     /// Sections that follow this one by SHF_LINK_ORDER, and the other members of its group.

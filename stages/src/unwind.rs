@@ -63,6 +63,16 @@ impl ObjectUnwind {
             _ => &[],
         }
     }
+    /// Asks for what [`ObjectUnwind::fdes_of`] reads first.
+    pub fn announce_index(&self, section: u32) {
+        engine::prefetch(&self.first_of, section as usize);
+    }
+    /// Asks for the entries that describe a section.
+    pub fn announce_fdes(&self, section: u32) {
+        if let Some(first) = self.first_of.get(section as usize) {
+            engine::prefetch(&self.fdes, *first as usize);
+        }
+    }
     /// Sorts the entries by the section they describe, out of `sections`.
     fn sort(&mut self, sections: usize) {
         self.fdes.sort_by_key(|f| (f.target, f.record.section, f.record.offset));
