@@ -254,7 +254,7 @@ fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Open
         targets: &[],
         debug_targets: &[],
     };
-    let targets = cx.pool.map("layout/targets", selection.objects.len(), 8, |n| emit::targets(&image, n));
+    let targets = emit::targets(&image);
     let with_debug = if live.has_folded() { targets.len() } else { 0 };
     let debug_targets =
         cx.pool.map("layout/targets", with_debug, 8, |n| emit::for_debug(&image, n, &targets[n]));

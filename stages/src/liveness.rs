@@ -251,7 +251,7 @@ impl Marking<'_> {
     }
 
     fn push_symbol(&self, id: SymbolId, push: &mut impl FnMut(Place)) {
-        let section = self.selection.sections[id.index()];
+        let section = self.selection.section(id);
         if section != SectionId::NONE && self.claim(section) {
             let object = self.inputs.object(self.selection.def(id).file());
             push_to(object, section.0 - object.section_base, push);
@@ -310,7 +310,7 @@ impl Marking<'_> {
             0 => nothing,
             section => object.section_base + section,
         }));
-        reached.extend(object.ids.iter().map(|id| self.selection.sections[id.index()].0.min(nothing)));
+        reached.extend(object.ids.iter().map(|id| self.selection.section(*id).0.min(nothing)));
         reached.into_boxed_slice()
     }
 

@@ -152,7 +152,7 @@ fn section_of(sources: &Sources, object: &Object, symbol: usize) -> Option<Secti
             0 => SectionId::NONE,
             section => object.section_id(section as usize),
         },
-        id => sources.selection.sections[id.index()],
+        id => sources.selection.section(id),
     };
     (section != SectionId::NONE).then(|| sources.live.keeper(section))
 }
