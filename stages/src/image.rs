@@ -127,7 +127,7 @@ impl<'a> Image<'a> {
             SymbolRef::Local(position, symbol) => (position as usize, symbol as usize),
             SymbolRef::Global(id) => {
                 let def = self.selection.def(id);
-                let Ok(position) = self.selection.objects.binary_search(&def.file()) else { return 0 };
+                let Some(position) = self.selection.position(def.file()) else { return 0 };
                 (position, def.index() as usize)
             }
         };
@@ -179,7 +179,7 @@ impl<'a> Image<'a> {
     /// The header index of the output section an input section went to.
     pub fn section_index_of(&self, object: &Object, section: usize) -> HeaderIndex {
         let map = &self.sizes.names.maps;
-        let Ok(position) = self.selection.objects.binary_search(&object.id) else {
+        let Some(position) = self.selection.position(object.id) else {
             return HeaderIndex::ABSOLUTE;
         };
         let output = match object.sections[section].kind {

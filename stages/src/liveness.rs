@@ -22,7 +22,7 @@ use crate::config::OutputKind;
 use crate::context::Cx;
 use crate::gdb_index;
 use crate::intern::Symbols;
-use crate::model::{FileId, Inputs, Object, Section, SectionId, SectionKind, SymbolId};
+use crate::model::{Inputs, Object, Section, SectionId, SectionKind, SymbolId};
 use crate::parse::is_c_identifier;
 use crate::select::{Anchor, Provided, Selection};
 use crate::unwind::Unwind;
@@ -110,7 +110,6 @@ pub fn mark(
         selection,
         unwind,
         states: &states,
-        objects: object_positions(inputs, selection),
         reached: Vec::new(),
     };
     if cx.config.gc_sections {
@@ -124,17 +123,8 @@ pub fn mark(
     LiveSet { states: states.into_iter().map(AtomicU8::into_inner).collect(), keepers: Vec::new() }
 }
 
-/// Position in [`Selection::objects`] by file id.
-fn object_positions(inputs: &Inputs, selection: &Selection) -> Vec<u32> {
-    let mut positions = vec![u32::MAX; inputs.files.len()];
-    for (position, id) in selection.objects.iter().enumerate() {
-        positions[id.index()] = position as u32;
-    }
-    positions
-}
-
-/// A section on its way through the walk.
-type Place = (FileId, u32);
+/// A section on its way through the walk: position of its object, and its index.
+type Place = (u32, u32);
 
 struct Marking<'a> {
     cx: &'a Cx<'a>,
@@ -142,7 +132,6 @@ struct Marking<'a> {
     selection: &'a Selection,
     unwind: &'a Unwind,
     states: &'a [AtomicU8],
-    objects: Vec<u32>,
     /// For each object, in the order of [`Selection::objects`]: the section each symbol is in, as an index into
     /// `states`. A walk jumps about: what it asks for again and again must be near, and one step away.
     reached: Vec<Box<[u32]>>,
@@ -167,6 +156,10 @@ impl Marking<'_> {
                 }
             }
         });
+    }
+
+    fn object(&self, position: usize) -> &Object {
+        self.inputs.object(self.selection.objects[position])
     }
 
     fn state(&self, id: SectionId) -> &AtomicU8 {
@@ -202,7 +195,7 @@ impl Marking<'_> {
                     let known = if is_root { state::LIVE } else { state::WAITING };
                     self.state(object.section_id(index)).store(known, Ordering::Relaxed);
                     if is_root && section.is_alloc() {
-                        places.push((object.id, index as u32));
+                        places.push((i as u32, index as u32));
                     }
                 }
                 places
@@ -253,15 +246,14 @@ impl Marking<'_> {
     fn push_symbol(&self, id: SymbolId, push: &mut impl FnMut(Place)) {
         let section = self.selection.section(id);
         if section != SectionId::NONE && self.claim(section) {
-            let object = self.inputs.object(self.selection.def(id).file());
-            push_to(object, section.0 - object.section_base, push);
+            self.push_definition(id, section, push);
         }
     }
 
     /// Asks for what the visit of a section will read. Its header was asked for by [`push_to`].
-    fn announce(&self, (file, index): Place, distance: Distance) {
-        let object = self.inputs.object(file);
-        let position = self.objects[file.index()] as usize;
+    fn announce(&self, (position, index): Place, distance: Distance) {
+        let position = position as usize;
+        let object = self.object(position);
         let relocations = object.relocations(&object.sections[index as usize]);
         match distance {
             Distance::Far => {
@@ -279,15 +271,15 @@ impl Marking<'_> {
         }
     }
 
-    fn visit(&self, (file, index): Place, walk: &mut Walk<Place>) {
-        let object = self.inputs.object(file);
+    fn visit(&self, (position, index): Place, walk: &mut Walk<Place>) {
+        let position = position as usize;
+        let object = self.object(position);
         let section = &object.sections[index as usize];
         if section.kind == SectionKind::EhFrame {
             // Its records are followed from the code they describe.
             return;
         }
         let mut push = |place| walk.push(place);
-        let position = self.objects[file.index()] as usize;
         self.follow(object, position, object.relocations(section), &mut push);
         let unwind = &self.unwind.objects[position];
         for fde in unwind.fdes_of(index) {
@@ -297,12 +289,12 @@ impl Marking<'_> {
             let cie = &unwind.cies[fde.cie as usize];
             self.follow(object, position, unwind.relocations_of(cie), &mut push);
         }
-        self.follow_companions(object, index, &mut push);
+        self.follow_companions(object, position, index, &mut push);
     }
 
     /// The sections that the symbols of the object at a position are in.
     fn reached_by(&self, position: usize) -> Box<[u32]> {
-        let object = self.inputs.object(self.selection.objects[position]);
+        let object = self.object(position);
         let nothing = self.inputs.section_bound as u32;
         let locals = (object.first_global as usize).min(object.symbols.len());
         let mut reached = Vec::with_capacity(object.symbols.len());
@@ -337,29 +329,50 @@ impl Marking<'_> {
             while waiting != 0 {
                 let n = waiting.trailing_zeros() as usize;
                 waiting &= waiting - 1;
-                self.reach(object, SectionId(sections[n]), relocations[n].r_sym(LE, false) as usize, push);
+                let symbol = relocations[n].r_sym(LE, false) as usize;
+                self.reach(object, position, SectionId(sections[n]), symbol, push);
             }
         }
     }
 
     /// Makes the section of a symbol live that an object refers to.
-    fn reach(&self, object: &Object, section: SectionId, symbol: usize, push: &mut impl FnMut(Place)) {
+    fn reach(
+        &self,
+        object: &Object,
+        position: usize,
+        section: SectionId,
+        symbol: usize,
+        push: &mut impl FnMut(Place),
+    ) {
         if !self.claim(section) {
             return;
         }
         let index = section.0.wrapping_sub(object.section_base);
         if (index as usize) < object.sections.len() {
-            return push_to(object, index, push);
+            return push_to(object, position, index, push);
         }
-        let object = self.inputs.object(self.selection.def(object.symbol_id(symbol)).file());
-        push_to(object, section.0 - object.section_base, push);
+        self.push_definition(object.symbol_id(symbol), section, push);
+    }
+
+    /// Puts the section that defines a global symbol on the way to its visit.
+    fn push_definition(&self, id: SymbolId, section: SectionId, push: &mut impl FnMut(Place)) {
+        if let Some(position) = self.selection.position(self.selection.def(id).file()) {
+            let object = self.object(position);
+            push_to(object, position, section.0 - object.section_base, push);
+        }
     }
 
     /// Sections that follow this one by SHF_LINK_ORDER, and the other members of its group.
-    fn follow_companions(&self, object: &Object, index: u32, push: &mut impl FnMut(Place)) {
+    fn follow_companions(
+        &self,
+        object: &Object,
+        position: usize,
+        index: u32,
+        push: &mut impl FnMut(Place),
+    ) {
         for companion in object.companions_of(index) {
             if self.claim(object.section_id(companion as usize)) {
-                push((object.id, companion));
+                push((position as u32, companion));
             }
         }
     }
@@ -384,10 +397,10 @@ impl Marking<'_> {
 
 /// Puts a section on the way to its visit, and asks for its header and the one of its relocations, which mostly
 /// follows.
-fn push_to(object: &Object, index: u32, push: &mut impl FnMut(Place)) {
+fn push_to(object: &Object, position: usize, index: u32, push: &mut impl FnMut(Place)) {
     engine::prefetch(&object.sections, index as usize);
     engine::prefetch(&object.sections, index as usize + 1);
-    push((object.id, index));
+    push((position as u32, index));
 }
 
 /// Whether a section stays although nothing refers to it.

@@ -68,6 +68,8 @@ pub struct Selection {
     pub live: Vec<bool>,
     /// The live objects, ascending.
     pub objects: Vec<FileId>,
+    /// By [`FileId`]: where a live object stands in `objects`, or `u32::MAX`.
+    positions: Vec<u32>,
     /// The shared objects that get a DT_NEEDED, ascending.
     pub shared: Vec<FileId>,
     /// By [`SymbolId`].
@@ -90,6 +92,10 @@ impl Selection {
     /// The definition of a symbol.
     pub fn def(&self, id: SymbolId) -> Def {
         self.defs[id.index()]
+    }
+    /// Where a live object stands in [`Selection::objects`].
+    pub fn position(&self, file: FileId) -> Option<usize> {
+        self.positions.get(file.index()).filter(|position| **position != u32::MAX).map(|p| *p as usize)
     }
     /// The section a symbol is defined in, `NONE` if in none.
     pub fn section(&self, id: SymbolId) -> SectionId {
@@ -177,6 +183,7 @@ pub fn select(
     let references: Vec<u8> = references.into_iter().map(AtomicU8::into_inner).collect();
     let mut selection = Selection {
         live: is_live,
+        positions: positions(inputs, &objects),
         objects,
         shared,
         defs,
@@ -193,6 +200,14 @@ pub fn select(
     require_defined(cx, symbols, &selection);
     cx.checkpoint()?;
     Ok(selection)
+}
+
+fn positions(inputs: &Inputs, objects: &[FileId]) -> Vec<u32> {
+    let mut positions = vec![u32::MAX; inputs.files.len()];
+    for (position, id) in objects.iter().enumerate() {
+        positions[id.index()] = position as u32;
+    }
+    positions
 }
 
 /// `--require-defined`.

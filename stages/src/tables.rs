@@ -161,7 +161,8 @@ pub struct Tables {
     pub needs_got_base: bool,
     slots: Vec<Slots>,
     global: Vec<u32>,
-    local: HashMap<(u32, u32), u32>,
+    /// By position of the object: the local symbols that have slots, ascending, and which.
+    local: Vec<Vec<(u32, u32)>>,
     common_of: HashMap<SymbolId, u32>,
 }
 
@@ -170,7 +171,10 @@ impl Tables {
     pub fn slots(&self, symbol: SymbolRef) -> Option<&Slots> {
         let index = match symbol {
             SymbolRef::Global(id) => *self.global.get(id.index())?,
-            SymbolRef::Local(object, symbol) => *self.local.get(&(object, symbol))?,
+            SymbolRef::Local(object, symbol) => {
+                let list = self.local.get(object as usize)?;
+                list[list.binary_search_by_key(&symbol, |(symbol, _)| *symbol).ok()?].1
+            }
         };
         self.slots.get(index as usize)
     }
@@ -212,14 +216,15 @@ pub fn assign(cx: &Cx, inputs: &Inputs, symbols: &Symbols, selection: &Selection
         }
     }
     for (position, object) in scan.objects.iter().enumerate() {
+        let mut list = Vec::with_capacity(object.locals.len());
         for (symbol, need) in &object.locals {
-            let key = (position as u32, *symbol);
             let file = inputs.object(selection.objects[position]);
             let facts = crate::scan::local_facts(file, *symbol as usize, |_| true);
-            let slots = tables.take_slots(SymbolRef::Local(key.0, key.1), *need, facts);
-            tables.local.insert(key, tables.slots.len() as u32);
+            let slots = tables.take_slots(SymbolRef::Local(position as u32, *symbol), *need, facts);
+            list.push((*symbol, tables.slots.len() as u32));
             tables.slots.push(slots);
         }
+        tables.local.push(list);
     }
     if scan.module.has(Need::TLS_LD) {
         tables.local_dynamic = tables.got.len() as u32;

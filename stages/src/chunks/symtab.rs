@@ -188,7 +188,7 @@ impl<'a> Filter<'a> {
     /// By index: the local symbols of an object that must stay.
     fn needed_locals(&self, object: &Object) -> &'a [bool] {
         let Some(needed) = self.needed else { return &[] };
-        self.selection.objects.binary_search(&object.id).map_or(&[], |position| needed.locals(position))
+        self.selection.position(object.id).map_or(&[], |position| needed.locals(position))
     }
 
     /// Whether a local symbol goes into the table.
