@@ -14,7 +14,7 @@ use crate::intern::Symbols;
 use crate::model::{File, FileId, Inputs, SymbolId};
 use crate::report::Problem;
 use crate::scan::Scan;
-use crate::select::{Class, Selection, is_common};
+use crate::select::{Class, Def, Selection, is_common};
 use object::LittleEndian as LE;
 use object::elf::{STT_TLS, STV_PROTECTED};
 use std::collections::HashMap;
@@ -200,13 +200,8 @@ pub fn assign(cx: &Cx, inputs: &Inputs, symbols: &Symbols, selection: &Selection
         global: vec![NO_SLOT; selection.defs.len()],
         ..Tables::default()
     };
-    let mut needy: Vec<SymbolId> = (0..scan.needs.len() as u32)
-        .map(SymbolId)
-        .filter(|id| scan.needs[id.index()] != Need::NOTHING)
-        .collect();
-    // Two names of one definition (plain and versioned) are told apart by the name.
-    needy.sort_unstable_by_key(|id| (selection.def(*id), symbols.name(*id)));
-    for id in needy {
+    let needy = (0..scan.needs.len() as u32).map(SymbolId).filter(|id| scan.needs[id.index()] != Need::NOTHING);
+    for id in in_order(selection, symbols, needy) {
         let need = scan.needs[id.index()];
         let slots = tables.take_slots(SymbolRef::Global(id), need, scan.facts.get(id));
         tables.global[id.index()] = tables.slots.len() as u32;
@@ -232,6 +227,21 @@ pub fn assign(cx: &Cx, inputs: &Inputs, symbols: &Symbols, selection: &Selection
     }
     tables.gather_commons(cx, inputs, symbols, selection);
     tables
+}
+
+/// Symbols in the order of their definitions, which does not depend on how they came by their numbers.
+pub fn in_order(
+    selection: &Selection,
+    symbols: &Symbols,
+    ids: impl Iterator<Item = SymbolId>,
+) -> Vec<SymbolId> {
+    let mut keyed: Vec<(Def, SymbolId)> = ids.map(|id| (selection.def(id), id)).collect();
+    keyed.sort_unstable_by_key(|(def, _)| *def);
+    // Two names of one definition (plain and versioned) are told apart by the name.
+    for equal in keyed.chunk_by_mut(|(a, _), (b, _)| a == b).filter(|run| run.len() > 1) {
+        equal.sort_unstable_by_key(|(_, id)| symbols.name(*id));
+    }
+    keyed.into_iter().map(|(_, id)| id).collect()
 }
 
 /// `--sort-common` tells alignments of 1, 2, 4, 8 and of 16 or more apart (GNU ld manual).
