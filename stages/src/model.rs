@@ -227,6 +227,9 @@ pub struct Object {
     /// (section, companion) pairs, sorted: sections that live if the first one does, because they follow it by
     /// SHF_LINK_ORDER or share its group.
     pub companions: Vec<(u32, u32)>,
+    /// Indices of the sections whose pieces go their own ways, ascending: `.eh_frame`, and those to be merged. (Some of
+    /// the latter turn out to be ordinary: [`Section::kind`] decides.)
+    pub taken_apart: Vec<u32>,
     /// Indices of `outputs` that no other section shares (`--unique`), ascending.
     pub apart: Vec<u16>,
     /// Index of the SHT_LLVM_CALL_GRAPH_PROFILE section, or 0.

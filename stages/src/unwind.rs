@@ -111,7 +111,8 @@ pub fn read(cx: &Cx, inputs: &Inputs, selection: &Selection) -> Unwind {
     let objects = cx.pool.map("unwind", selection.objects.len(), 8, |i| {
         let object = inputs.object(selection.objects[i]);
         let mut unwind = ObjectUnwind::default();
-        for (index, section) in object.sections.iter().enumerate() {
+        for index in object.taken_apart.iter().map(|index| *index as usize) {
+            let section = &object.sections[index];
             if section.kind != SectionKind::EhFrame || selection.discarded[object.section_id(index).index()] {
                 continue;
             }

@@ -181,8 +181,8 @@ fn section_addresses(r: &Resolving, bases: &Bases) -> Vec<u64> {
                 part[gathered.order[i as usize] as usize] = start + gathered.inner[i as usize];
             }
         }
-        for (index, section) in object.sections.iter().enumerate() {
-            match section.kind {
+        for index in object.taken_apart.iter().map(|index| *index as usize) {
+            match object.sections[index].kind {
                 SectionKind::EhFrame => part[index] = bases.eh_frame,
                 SectionKind::Merge => part[index] = merged_address(r, object, index, 0),
                 _ => {}

@@ -76,7 +76,7 @@ impl Shard {
     fn add(&mut self, occurrence: Occurrence) {
         self.owners.push(occurrence);
         self.last_section = self.last_section.max(occurrence.section);
-        if self.owners.len() * 2 > self.slots.len() {
+        if self.owners.len() * 3 > self.slots.len() * 2 {
             self.grow();
         }
     }

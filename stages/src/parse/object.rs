@@ -61,6 +61,7 @@ pub(super) fn parse(config: &Config, input: &MappedInput, names: &mut NameSink) 
         warnings: Vec::new(),
         compressed: Vec::new(),
         companions: Vec::new(),
+        taken_apart: Vec::new(),
         apart: Vec::new(),
         call_graph: 0,
         has_gcc_lto: false,
@@ -73,6 +74,9 @@ pub(super) fn parse(config: &Config, input: &MappedInput, names: &mut NameSink) 
         }
         let section = read_section(config, &mut object, data, index, shdr, &mut seen)?;
         object.sections.push(section);
+        if matches!(section.kind, SectionKind::Merge | SectionKind::EhFrame) {
+            object.taken_apart.push(index as u32);
+        }
         if shdr.sh_type.get(LE) == SHT_SYMTAB {
             symtab = Some(shdr);
         }
@@ -454,7 +458,8 @@ fn attach_relocations(config: &Config, object: &mut Object, headers: &[Shdr]) ->
 
 /// Mergeable sections that cannot be taken apart are copied whole. Of compressed ones that is known later.
 fn drop_merge_where_impossible(object: &mut Object) {
-    for section in &mut object.sections {
+    for index in &object.taken_apart {
+        let section = &mut object.sections[*index as usize];
         if section.kind == SectionKind::Merge && !section.has(SHF_COMPRESSED) && !can_merge(section) {
             section.kind = SectionKind::Regular;
         }
