@@ -162,6 +162,10 @@ impl<'a> Image<'a> {
     pub fn pointee(&self, position: usize, object: &Object, relocation: &Rela) -> u64 {
         let symbol = relocation.r_sym(LE, false) as usize;
         let addend = relocation.r_addend.get(LE) as u64;
+        let target = self.targets.get(position).and_then(|targets| targets.get(symbol));
+        if let Some(address) = target.and_then(|target| target.address()) {
+            return address.wrapping_add(addend);
+        }
         let section = object.symbol_section(symbol) as usize;
         let is_piece = object.symbol_id(symbol) == SymbolId::NONE
             && object.symbols[symbol].st_type() == object::elf::STT_SECTION

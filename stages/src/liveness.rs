@@ -104,14 +104,7 @@ pub fn mark(
 ) -> LiveSet {
     // One more for symbols that are in no section.
     let states: Vec<AtomicU8> = (0..=inputs.section_bound).map(|_| AtomicU8::new(state::BARRED)).collect();
-    let mut marking = Marking {
-        cx,
-        inputs,
-        selection,
-        unwind,
-        states: &states,
-        reached: Vec::new(),
-    };
+    let mut marking = Marking { cx, inputs, selection, unwind, states: &states, reached: Vec::new() };
     if cx.config.gc_sections {
         marking.run(symbols, provided);
         if cx.config.print_gc_sections {
@@ -363,13 +356,7 @@ impl Marking<'_> {
     }
 
     /// Sections that follow this one by SHF_LINK_ORDER, and the other members of its group.
-    fn follow_companions(
-        &self,
-        object: &Object,
-        position: usize,
-        index: u32,
-        push: &mut impl FnMut(Place),
-    ) {
+    fn follow_companions(&self, object: &Object, position: usize, index: u32, push: &mut impl FnMut(Place)) {
         for companion in object.companions_of(index) {
             if self.claim(object.section_id(companion as usize)) {
                 push((position as u32, companion));

@@ -200,7 +200,8 @@ pub fn assign(cx: &Cx, inputs: &Inputs, symbols: &Symbols, selection: &Selection
         global: vec![NO_SLOT; selection.defs.len()],
         ..Tables::default()
     };
-    let needy = (0..scan.needs.len() as u32).map(SymbolId).filter(|id| scan.needs[id.index()] != Need::NOTHING);
+    let needy =
+        (0..scan.needs.len() as u32).map(SymbolId).filter(|id| scan.needs[id.index()] != Need::NOTHING);
     for id in in_order(selection, symbols, needy) {
         let need = scan.needs[id.index()];
         let slots = tables.take_slots(SymbolRef::Global(id), need, scan.facts.get(id));

@@ -143,8 +143,7 @@ fn in_object(object: &Object, index: usize, def: Def) -> Defined {
         return Defined { traits, ..Defined::NOWHERE };
     }
     let shndx = entry.st_shndx.get(LE);
-    traits =
-        traits | Traits::ABSOLUTE.when(shndx == SHN_ABS) | Traits::FAR.when(shndx == SHN_X86_64_LCOMMON);
+    traits = traits | Traits::ABSOLUTE.when(shndx == SHN_ABS) | Traits::FAR.when(shndx == SHN_X86_64_LCOMMON);
     if def.class() == Class::Common {
         return Defined { traits, ..Defined::NOWHERE };
     }
