@@ -37,7 +37,7 @@ const NAMES_MACHINES: &[&str] = &[
     "parse/shared.rs",
     "relocatable/symbols.rs",
     "scan.rs",
-    "scan/facts.rs",
+    "select/defined.rs",
     "select.rs",
     "tables.rs",
 ];

@@ -220,7 +220,12 @@ mod tests {
         let mut scratch = ByShard::default();
         let mut insert = |section, hashes: &[Hash]| {
             let (mut numbers, mut owned) = (vec![0; hashes.len()], Vec::new());
-            table.insert(section, hashes, &mut scratch, &mut numbers, |piece| owned.push(piece as u32));
+            table.insert(section, hashes, &mut scratch, |piece, number, is_first| {
+                numbers[piece] = number;
+                if is_first {
+                    owned.push(piece as u32);
+                }
+            });
             owned.sort_unstable();
             (numbers, owned)
         };
