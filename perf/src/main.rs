@@ -10,6 +10,7 @@ mod linkers;
 mod machine;
 mod measure;
 mod compare;
+mod instructions;
 mod report;
 mod plot;
 mod scratch;
@@ -44,6 +45,8 @@ enum Task {
     Compare(CompareOptions),
     /// Draw a result of `compare` as SVG files.
     Plot(PlotOptions),
+    /// Count the instructions of small links (with valgrind) and compare with the figures that are kept.
+    Instructions(InstructionsOptions),
 }
 
 #[derive(Args)]
@@ -116,6 +119,24 @@ struct PlotOptions {
     result: Option<PathBuf>,
 }
 
+#[derive(Args)]
+struct InstructionsOptions {
+    /// Workloads [default: hello-c and hello-rust].
+    names: Vec<String>,
+
+    /// The manifold to count [default: the one built beside this program].
+    #[arg(long, value_name = "PATH")]
+    manifold: Option<PathBuf>,
+
+    /// Another linker to count.
+    #[arg(long = "peer", value_name = "NAME=PATH")]
+    peers: Vec<String>,
+
+    /// Keep the new figures.
+    #[arg(long)]
+    keep: bool,
+}
+
 fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
@@ -138,6 +159,7 @@ fn run() -> Result<()> {
         Task::Corpora(chosen) => build_corpora(&cache, &chosen),
         Task::Compare(chosen) => compare(&cache, &chosen),
         Task::Plot(chosen) => plot(&cache, chosen.result),
+        Task::Instructions(chosen) => instructions(&cache, &chosen),
     }
 }
 
@@ -204,6 +226,23 @@ fn compare(cache: &corpora::Cache, chosen: &CompareOptions) -> Result<()> {
     Ok(())
 }
 
+/// Counts instructions and compares them with those that are kept.
+fn instructions(cache: &corpora::Cache, chosen: &InstructionsOptions) -> Result<()> {
+    let mut names = chosen.names.clone();
+    if names.is_empty() {
+        names = ["hello-c", "hello-rust"].map(str::to_owned).into();
+    }
+    let mut linkers = vec![own(chosen.manifold.as_deref())?];
+    for text in &chosen.peers {
+        linkers.push(Linker::given(text)?);
+    }
+    let file = instructions::kept();
+    let older = instructions::Figures::read(&file)?;
+    let figures = instructions::Figures::count(&linkers, &cache.built(&names)?)?;
+    print!("{}", figures.table(&older));
+    if chosen.keep { figures.keep(&file) } else { figures.check(&older) }
+}
+
 /// Draws a result, by default the last one.
 fn plot(cache: &corpora::Cache, result: Option<PathBuf>) -> Result<()> {
     let file = result.unwrap_or_else(|| cache.folder().join("results/result.json"));
@@ -215,15 +254,18 @@ fn plot(cache: &corpora::Cache, result: Option<PathBuf>) -> Result<()> {
     Ok(())
 }
 
+/// The manifold to look at: the one given, or the one built beside this program.
+fn own(path: Option<&Path>) -> Result<Linker> {
+    let beside = env::current_exe()?.with_file_name("manifold");
+    Linker::at("manifold", path.unwrap_or(&beside))
+        .context("build manifold first (cargo build --release), or say --manifold PATH or --no-manifold")
+}
+
 /// manifold first, then the peers.
 fn choose_linkers(chosen: &CompareOptions) -> Result<Vec<Linker>> {
     let mut linkers = Vec::new();
     if !chosen.no_manifold {
-        let beside = env::current_exe()?.with_file_name("manifold");
-        let path = chosen.manifold.clone().unwrap_or(beside);
-        linkers.push(Linker::at("manifold", &path).context(
-            "build manifold first (cargo build --release), or say --manifold PATH or --no-manifold",
-        )?);
+        linkers.push(own(chosen.manifold.as_deref())?);
     }
     let mut peers = if chosen.only_given { Vec::new() } else { linkers::peers() };
     for text in &chosen.peers {
