@@ -8,9 +8,11 @@
 //! Field names follow the GNU ld manual where it has a word.
 
 mod fold;
+mod lto;
 mod order;
 
 pub use fold::{Folding, Icf};
+pub use lto::{Lto, LtoWord, Plugin};
 pub use order::{CallGraphSort, CommonSort, Ordering, Permutation, SectionSort, Shuffle};
 
 use crate::reproduce::Reproduction;
@@ -148,6 +150,8 @@ pub struct Config {
     pub merge_tails: bool,
     /// In which order sections stand.
     pub ordering: Ordering,
+    /// `-plugin` and what belongs to it.
+    pub lto: Lto,
 
     /// `-s`, `-S`.
     pub strip: Strip,
@@ -601,6 +605,7 @@ impl Default for Config {
             folding: Folding::default(),
             merge_tails: false,
             ordering: Ordering::default(),
+            lto: Lto::default(),
             strip: Strip::None,
             discard: Discard::Default,
             build_id: BuildId::None,

@@ -14,6 +14,7 @@ pub mod parse;
 pub mod intern;
 pub mod seal;
 pub mod select;
+pub mod plugin;
 pub mod inflate;
 pub mod listing;
 pub mod symbol_counts;
