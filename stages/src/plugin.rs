@@ -109,26 +109,9 @@ pub fn claim(cx: &Cx, candidates: Candidates) -> Result<Option<(Session, Vec<Map
         cx.problems.checkpoint()?;
         return Ok(None);
     }
-    let offers = candidates.iter().map(|candidate| offer(&candidate.input)).collect();
-    let kind = match cx.config.kind {
-        OutputKind::Relocatable => output::REL,
-        OutputKind::Executable => output::EXEC,
-        OutputKind::SharedObject => output::DYN,
-        OutputKind::PositionIndependentExecutable => output::PIE,
-    };
-    let (target, wraps) = (cx.config.output.clone(), cx.config.wraps.clone());
-    let claimed = cx.pool.serial("plugin/claim", || {
-        host::talk(move || {
-            for plugin in &plugins {
-                if let Err(what) = host::load(plugin, kind, &target, &wraps) {
-                    let name = plugin.path.display();
-                    host::said(level::ERROR, &format!("cannot load plugin {name}: {what}"));
-                    return None;
-                }
-            }
-            Some(host::offer(offers))
-        })
-    });
+    let offers: Vec<Offer> = candidates.iter().map(|candidate| offer(&candidate.input)).collect();
+    let talk = introduce(cx.config, plugins, offers);
+    let claimed = cx.pool.serial("plugin/claim", || host::talk(talk));
     pass_on_messages(cx, &candidates);
     let Some(claimed) = claimed.flatten() else { return Err(Failed) };
     let offered: Vec<_> = candidates.into_iter().zip(claimed).collect();
@@ -163,6 +146,31 @@ fn plugins(cx: &Cx) -> Result<Vec<Plugin>, Failed> {
     }
     cx.problems.checkpoint()?;
     Ok(plugins)
+}
+
+/// A conversation: plugins are loaded and offered files. Says what they claim, `None` if one cannot be loaded.
+fn introduce(
+    config: &Config,
+    plugins: Vec<Plugin>,
+    offers: Vec<Offer>,
+) -> impl FnOnce() -> Option<Vec<Option<Vec<Claimed>>>> + Send + 'static {
+    let kind = match config.kind {
+        OutputKind::Relocatable => output::REL,
+        OutputKind::Executable => output::EXEC,
+        OutputKind::SharedObject => output::DYN,
+        OutputKind::PositionIndependentExecutable => output::PIE,
+    };
+    let (target, wraps) = (config.output.clone(), config.wraps.clone());
+    move || {
+        for plugin in &plugins {
+            if let Err(what) = host::load(plugin, kind, &target, &wraps) {
+                let name = plugin.path.display();
+                host::said(level::ERROR, &format!("cannot load plugin {name}: {what}"));
+                return None;
+            }
+        }
+        Some(host::offer(offers))
+    }
 }
 
 fn offer(input: &MappedInput) -> Offer {
@@ -253,24 +261,40 @@ pub fn compile(cx: &Cx, session: Session, resolved: &Resolved) -> Result<Compile
     let Resolved { inputs, symbols, provided, selection, opened } = *resolved;
     let source = Source { cx, inputs, symbols, provided, selection, opened };
     let files = session.offered.iter();
+    let live = |candidate: &Candidate| selection.live[candidate.input.id.index()];
     let claimed =
         files.clone().filter_map(|(candidate, symbols)| Some((candidate.input.id, symbols.as_deref()?)));
     let mut answers = resolve::answers(&source, claimed).into_iter();
     // A file that was offered and not claimed has a handle, too.
-    let all: Vec<Answer> = files
+    let mut all: Vec<Answer> = files
         .clone()
         .map(|(_, symbols)| symbols.as_ref().and_then(|_| answers.next()).unwrap_or(Answer::NotIncluded))
         .collect();
+    let mut anew = None;
+    let plugins = plugins(cx)?;
+    if plugins.iter().all(Plugin::is_of_gcc) && all.contains(&Answer::NotIncluded) {
+        // GCC's plugin takes for granted that what it has claimed takes part: constructors of members that stay out
+        // would run. So it is offered what is in, and nothing else.
+        let offers = files.clone().filter(|(candidate, _)| live(candidate));
+        anew = Some(introduce(cx.config, plugins, offers.map(|(c, _)| offer(&c.input)).collect()));
+        all.retain(|answer| *answer != Answer::NotIncluded);
+    }
     // A compiler runs jobs of its own, and may run long.
     engine::jobserver::give_back();
-    let added = cx.pool.serial("plugin/compile", || host::talk(move || host::compile(all)));
+    let compile = move || {
+        if let Some(introduce) = anew {
+            host::unload();
+            introduce();
+        }
+        host::compile(all)
+    };
+    let added = cx.pool.serial("plugin/compile", || host::talk(compile));
     let candidates: Vec<Candidate> = files.map(|(candidate, _)| *candidate).collect();
     pass_on_messages(cx, &candidates);
     cx.problems.checkpoint()?;
     let added = added.ok_or(Failed)?;
     let objects = open_added(cx, &added)?;
 
-    let live = |candidate: &Candidate| selection.live[candidate.input.id.index()];
     let is_claimed = |symbols: &Option<Vec<Claimed>>| symbols.is_some();
     let mut fates = HashMap::new();
     let mut place = u32::MAX;

@@ -106,6 +106,7 @@ pub(super) struct Message {
 #[derive(Default)]
 struct State {
     plugins: Vec<Hooks>,
+    libraries: Vec<Library>,
     files: Vec<Offered>,
     /// Rank of the file that is being offered.
     subject: Option<u32>,
@@ -211,9 +212,8 @@ pub(super) fn load(plugin: &Plugin, kind: c_int, output: &Path, wraps: &[Vec<u8>
     let on_load: OnLoad = unsafe {
         *library.get::<OnLoad>(b"onload\0").map_err(|_| "is no linker plugin: it has no function `onload`")?
     };
-    // Hooks are called until the end of the process.
-    let _ = library.into_raw();
     with(|state| {
+        state.libraries.push(library);
         state.plugins.push(Hooks::default());
         state.wraps = wraps.iter().map(|name| c_text(name).as_ptr() as usize).collect();
     });
@@ -222,6 +222,19 @@ pub(super) fn load(plugin: &Plugin, kind: c_int, output: &Path, wraps: &[Vec<u8>
     match unsafe { on_load(vector.as_ptr()) } {
         LDPS_OK => Ok(()),
         status => Err(format!("plugin refused to start (status {status})")),
+    }
+}
+
+/// Has plugins forget what they were offered: they are unloaded, to be loaded anew.
+pub(super) fn unload() {
+    let libraries = with(|state| {
+        state.plugins.clear();
+        state.files.clear();
+        std::mem::take(&mut state.libraries)
+    });
+    for library in libraries {
+        // Nothing calls into it any more. If it cannot be unloaded it will be introduced to the linker once more.
+        let _ = library.close();
     }
 }
 
