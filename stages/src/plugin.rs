@@ -334,9 +334,11 @@ fn config_after(config: &Config, added: &Added) -> Config {
     let mut config = config.clone();
     let prefer_static = config.inputs.last().is_some_and(|input| input.modifiers.prefer_static);
     let modifiers = Modifiers { as_needed: true, prefer_static, ..Modifiers::default() };
-    config.inputs.extend(added.libraries.iter().map(|name| Input {
-        name: InputName::Library(name.strip_prefix(b"-l").unwrap_or(name).to_vec()),
-        modifiers,
+    // An object that is to be linked again needs no libraries yet.
+    let libraries = if config.kind == OutputKind::Relocatable { &[][..] } else { &added.libraries };
+    config.inputs.extend(libraries.iter().map(|name| {
+        let name = InputName::Library(name.strip_prefix(b"-l").unwrap_or(name).to_vec());
+        Input { name, modifiers }
     }));
     config.library_paths.extend(added.library_paths.iter().cloned());
     // Names in version scripts have been looked for where all of them were to be found.
