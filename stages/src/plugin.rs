@@ -415,12 +415,10 @@ pub fn clean_up(problems: &Problems) {
     host::talk(host::clean_up);
     leftovers::publish(&[]);
     for message in host::take_messages() {
-        let problem = match message.level {
-            level::INFO => continue,
-            level::WARNING => Problem::warning(message.text),
-            _ => Problem::error(message.text),
-        };
-        problems.push(problem.at(u32::MAX, u64::MAX));
+        // The output, if there is to be one, is in its place.
+        if message.level != level::INFO {
+            problems.push(Problem::warning(message.text).at(u32::MAX, u64::MAX));
+        }
     }
 }
 

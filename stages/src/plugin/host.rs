@@ -35,7 +35,7 @@ use std::sync::mpsc::channel;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Stack of the thread a plugin runs on, in bytes. Compilers recurse; what is not used costs nothing.
-const STACK_BYTES: usize = 256 << 20;
+const STACK_BYTES: usize = 64 << 20;
 
 /// What a plugin registered.
 #[derive(Debug, Default, Clone, Copy)]
@@ -170,16 +170,15 @@ pub(super) fn said(level: c_int, text: &str) -> Status {
     let stop = with(|state| {
         let rank = state.subject;
         state.messages.push(Message { level, text, rank });
-        // With nobody to tell (a cleanup hook), an error is all it is.
-        if level == level::FATAL { state.stop.take() } else { None }
+        (level == level::FATAL).then(|| state.stop.take())
     });
+    let Some(stop) = stop else { return LDPS_OK };
     if let Some(stop) = stop {
         stop();
-        loop {
-            std::thread::park();
-        }
     }
-    LDPS_OK
+    loop {
+        std::thread::park();
+    }
 }
 
 /// What was said since the last time.
