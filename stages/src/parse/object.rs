@@ -294,13 +294,25 @@ fn read_section(
     let name = c_string(object.shstrtab, name_offset as usize);
     let describe = || format!("section {}", String::from_utf8_lossy(name));
     if matches!(sh_type, SHT_REL | SHT_CREL) {
-        // LLVM writes the call-graph profile, a hint, with relocations of this form on every machine.
+        // LLVM writes the call-graph profile, a hint, with relocations without addends on every machine.
         let target = object.headers.get(shdr.sh_info.get(LE) as usize);
-        if target.is_some_and(|target| SHT_LLVM.contains(&target.sh_type.get(LE))) {
-            return Ok(section);
+        let is_hint = target.is_some_and(|target| SHT_LLVM.contains(&target.sh_type.get(LE)));
+        if sh_type == SHT_CREL {
+            let expanded = crate::elf::crel::expand(section.contents);
+            let (relocations, has_addends) =
+                expanded.ok_or_else(|| format!("{}: damaged relocations", describe()))?;
+            if !has_addends && !is_hint && !relocations.is_empty() {
+                return Err(format!(
+                    "{}: relocations without addends are not supported on x86-64",
+                    describe()
+                ));
+            }
+            section.contents = object::pod::bytes_of_slice(relocations.leak());
+            section.sh_type = SHT_RELA;
+        } else if !is_hint {
+            return Err(format!("{}: SHT_REL relocations are not supported on x86-64", describe()));
         }
-        let format = if sh_type == SHT_REL { "SHT_REL" } else { "SHT_CREL" };
-        return Err(format!("{}: {format} relocations are not supported on x86-64", describe()));
+        return Ok(section);
     }
     if align != 0 && (!align.is_power_of_two() || align > MAX_ALIGN) {
         return Err(format!("{}: alignment {align} is not a power of two", describe()));
@@ -430,7 +442,8 @@ fn debug_name_of_zdebug(name: &'static [u8]) -> &'static [u8] {
 /// Points every section at the SHT_RELA section that applies to it.
 fn attach_relocations(config: &Config, object: &mut Object, headers: &[Shdr]) -> Result<(), String> {
     for (index, shdr) in headers.iter().enumerate() {
-        if shdr.sh_type.get(LE) != SHT_RELA {
+        // Others have become such.
+        if object.sections[index].sh_type != SHT_RELA {
             continue;
         }
         let target = shdr.sh_info.get(LE) as usize;
