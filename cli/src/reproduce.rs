@@ -49,7 +49,7 @@ const INPUTS: &[&str] = &[
 /// Options whose value is a list of directories.
 const DIRECTORIES: &[&str] = &["rpath-link"];
 /// Options whose value is a file to be written.
-const OUTPUTS: &[&str] = &["o", "Map", "dependency-file", "trace", "separate-debug-file"];
+const OUTPUTS: &[&str] = &["o", "Map", "dependency-file", "trace", "separate-debug-file", "why-extract"];
 /// Options that are left out, or given in another form.
 const LEFT_OUT: &[&str] = &["L", "Y", "sysroot", "reproduce", "repro", "chroot", "C", "threads"];
 

@@ -201,6 +201,8 @@ pub struct Config {
     pub cref: bool,
     /// `--print-symbol-counts`: write how many symbols inputs define here (`-` is standard output).
     pub symbol_counts: Option<PathBuf>,
+    /// `--why-extract`: write who brought in archive members here (`-` is standard output).
+    pub why_extract: Option<PathBuf>,
     /// `-t`/`--trace`: list the input files on standard output.
     pub trace_inputs: bool,
     /// `--trace`: phase table; `--trace=FILE`: profile written to FILE.
@@ -629,6 +631,7 @@ impl Default for Config {
             map_file: None,
             cref: false,
             symbol_counts: None,
+            why_extract: None,
             trace_inputs: false,
             profile: Profile::Off,
             stats: false,

@@ -18,6 +18,7 @@ pub mod plugin;
 pub mod inflate;
 pub mod listing;
 pub mod symbol_counts;
+pub mod why_extract;
 pub mod backrefs;
 pub mod unwind;
 pub mod liveness;

@@ -132,6 +132,7 @@ fn compile(cx: &Cx, ingested: Ingested) -> Result<Compiled, Failed> {
     let selection = plugin::select(cx, &inputs, &symbols, &provided, &scripts, &lists);
     crate::source_line::explain(cx, &inputs);
     let selection = selection?;
+    crate::why_extract::write(cx, &inputs, &symbols, &selection)?;
     let (inputs, symbols, provided) = (&inputs, &symbols, &provided);
     let resolved = plugin::Resolved { inputs, symbols, provided, selection: &selection, opened: &opened };
     plugin::compile(cx, session.ok_or(Failed)?, &resolved)
@@ -177,6 +178,7 @@ fn link_inputs(
     let inputs: &Inputs = inputs;
     crate::listing::report(cx, inputs, &symbols, &selection, opened);
     crate::backrefs::warn(cx, inputs, &symbols, &selection, opened);
+    crate::why_extract::write(cx, inputs, &symbols, &selection)?;
 
     let seed = seed();
     let names = outputs::number_names(inputs, &selection);

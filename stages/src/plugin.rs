@@ -343,8 +343,8 @@ fn config_after(config: &Config, added: &Added) -> Config {
     config.library_paths.extend(added.library_paths.iter().cloned());
     // Names in version scripts have been looked for where all of them were to be found.
     config.no_undefined_version = false;
-    // What goes into the link has been packed.
-    config.reproduce = None;
+    // What goes into the link has been packed, and who brought it in has been told.
+    (config.reproduce, config.why_extract) = (None, None);
     config
 }
 

@@ -83,6 +83,7 @@ pub fn link(
     let inputs: &Inputs = inputs;
     crate::listing::report(cx, inputs, &symbols, &selection, opened);
     crate::backrefs::warn(cx, inputs, &symbols, &selection, opened);
+    crate::why_extract::write(cx, inputs, &symbols, &selection)?;
 
     let unwind = unwind::read(cx, inputs, &selection);
     cx.checkpoint()?;
