@@ -35,6 +35,7 @@ pub fn handle(signal: c_int, handler: extern "C" fn(c_int)) {
 /// The handler: only calls that are allowed in one (signal-safety(7)).
 extern "C" fn stop(signal: c_int) {
     stages::commit::remove_temporaries();
+    stages::plugin::remove_leftovers();
     // SAFETY: `raise` may be called in a handler; SA_RESETHAND has put the default action back, which takes
     // effect when the handler returns.
     unsafe {

@@ -175,6 +175,8 @@ pub enum Role {
     Data,
     /// The symbols of another program (`-R`).
     Symbols,
+    /// Code that a plugin compiles, or what stands in for it.
+    Intermediate,
 }
 
 /// A relocatable object.
@@ -234,8 +236,8 @@ pub struct Object {
     pub apart: Vec<u16>,
     /// Index of the SHT_LLVM_CALL_GRAPH_PROFILE section, or 0.
     pub call_graph: u32,
-    /// Has `.gnu.lto_*` sections: GCC intermediate code, alone (slim) or beside machine code (fat).
-    pub has_gcc_lto: bool,
+    /// Has `.gnu.lto_*` or `.llvm.lto` sections: intermediate code, alone (slim) or beside machine code (fat).
+    pub has_intermediate_code: bool,
 }
 
 /// A symbol named `name@version` or `name@@version` in an object's symbol table.
