@@ -119,7 +119,8 @@ impl Caller {
     /// no other process, and so nothing has ended.
     pub fn release(&self, code: u8, kept: &[RawFd]) -> bool {
         let Some(pipe) = self.pipe else { return true };
-        let mut kept: Vec<c_uint> = kept.iter().chain([&pipe]).map(|descriptor| *descriptor as c_uint).collect();
+        let mut kept: Vec<c_uint> =
+            kept.iter().chain([&pipe]).map(|descriptor| *descriptor as c_uint).collect();
         kept.sort_unstable();
         // SAFETY: nothing uses a descriptor but those kept from here on. `close_range` takes a range of descriptors and
         // flags; where the kernel has none, the streams at least are closed.

@@ -75,7 +75,7 @@ fn main() -> ExitCode {
     about_traces.print(&warnings);
     let code = u8::from(!outcome.succeeded || rules.any_fatal(&outcome.problems));
     if let Some(taken) = taken {
-        let is_alone = caller.release(code, &taken.descriptors());
+        let is_alone = taken.must_be_awaited() || caller.release(code, &taken.descriptors());
         let problems = taken.write();
         if is_alone {
             about_traces.print(&problems);

@@ -159,6 +159,11 @@ impl Watch {
 }
 
 impl Taken {
+    /// Whether the caller must wait until all is written: what is no regular file cannot be asked for room.
+    pub fn must_be_awaited(&self) -> bool {
+        self.places.iter().any(Place::is_stream)
+    }
+
     /// The descriptors of the files to be written.
     pub fn descriptors(&self) -> Vec<RawFd> {
         self.places.iter().filter_map(Place::descriptor).collect()
@@ -192,7 +197,8 @@ impl Raw {
     fn room(&self) -> u64 {
         let spans = self.trace.spans().count() as u64;
         let inputs = self.account.as_ref().map_or(0, |account| account.inputs.len() as u64);
-        let rows = self.account.iter().flat_map(|account| &account.outputs).map(|file| file.rows.len() as u64);
+        let rows =
+            self.account.iter().flat_map(|account| &account.outputs).map(|file| file.rows.len() as u64);
         (1 << 18) + spans * 350 + inputs * 250 + rows.sum::<u64>() * 24
     }
 }

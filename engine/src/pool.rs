@@ -42,7 +42,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use crate::sync::{Mutex, MutexGuard, Ordering, fence, lock, thread, thread_local, unlock};
-use crate::trace::{Kind, LANE, Label, MAIN, Part, Span, Tracer, WAIT};
+use crate::trace::{HELP, Kind, LANE, Label, MAIN, Part, Span, Tracer, WAIT};
 use board::{Board, Shared, Woken};
 
 /// Stack of a started worker, in bytes: what a main thread usually has.
@@ -261,6 +261,8 @@ impl Pool {
 
     /// Joins the job at `position` as a helper until its `work` returns. `searching`: we are counted as such.
     fn help(&self, mut board: MutexGuard<'_, Board>, position: usize, searching: bool) {
+        let part = Part { kind: Kind::Help, ..Part::default() };
+        let _span = self.tracer().span_of(HELP, part, || (Label::None, 0));
         let listed = &mut board.jobs[position];
         listed.helpers += 1;
         let (id, job) = (listed.id, listed.job);

@@ -38,6 +38,8 @@ pub const WAIT: &str = "(wait)";
 pub const MAIN: &str = "(main)";
 /// The stage name of a pair of lanes, and of each of them: what they do between the stages in them.
 pub const LANE: &str = "(lane)";
+/// The stage name of what a worker does between items while it helps another: looking for them.
+pub const HELP: &str = "(help)";
 
 /// Nanoseconds between two readings of a thread's processor time, at least.
 const CPU_STEP: u64 = 50_000;
@@ -106,6 +108,8 @@ struct Shared {
     /// Tells tracers of one process apart.
     id: u64,
     epoch: Instant,
+    /// Processor time that the thread which made the tracer had used by then.
+    cpu_at_epoch: u64,
     lanes: Mutex<Vec<Arc<Lane>>>,
     channels: Mutex<Vec<ChannelStats>>,
     flows: Mutex<Vec<FlowRecord>>,
@@ -161,6 +165,8 @@ pub enum Kind {
     Lane,
     /// A flow, on the lane of its owner.
     Flow,
+    /// Inside a job of another worker.
+    Help,
 }
 
 /// One span: a stage at work on something, on one thread. Times are nanoseconds since the tracer's epoch.
@@ -275,14 +281,18 @@ impl ChannelStats {
         let first = (self.start, 0u32);
         let before = std::iter::once(&first).chain(&self.points);
         let steps = before.zip(&self.points);
-        steps.filter(|((_, held), _)| is_so(u64::from(*held))).map(|((from, _), (to, _))| to.saturating_sub(*from)).sum()
+        steps
+            .filter(|((_, held), _)| is_so(u64::from(*held)))
+            .map(|((from, _), (to, _))| to.saturating_sub(*from))
+            .sum()
     }
 
     /// How many items it held on average over time, between its start and its last message.
     pub fn mean(&self) -> f64 {
         let Some((end, _)) = self.points.last() else { return 0.0 };
         let steps = self.points.iter().zip(&self.points[1..]);
-        let sum: f64 = steps.map(|((from, held), (to, _))| f64::from(*held) * to.saturating_sub(*from) as f64).sum();
+        let sum: f64 =
+            steps.map(|((from, held), (to, _))| f64::from(*held) * to.saturating_sub(*from) as f64).sum();
         sum / (end.saturating_sub(self.start).max(1)) as f64
     }
 }
@@ -370,7 +380,8 @@ impl Shared {
             last,
             open: Vec::new(),
             spans: Vec::new(),
-            cpu: Vec::new(),
+            // The first thread is the one that made the tracer: what it used since the epoch is its own.
+            cpu: if lanes.is_empty() { vec![(0, self.cpu_at_epoch)] } else { Vec::new() },
             next_cpu: 0,
         });
         let lane = Arc::new(Lane { thread: current.id(), buffer });
@@ -425,15 +436,21 @@ impl Tracer {
 
     /// Records everything, from now on.
     pub fn on() -> Tracer {
-        Tracer::since(Instant::now())
+        Tracer::new(Instant::now(), usage::thread_cpu())
     }
 
-    /// Records everything from now on, with times that count from an earlier moment.
+    /// Records everything from now on, with times that count from an earlier moment: when the calling thread, the only
+    /// one, began.
     pub fn since(epoch: Instant) -> Tracer {
+        Tracer::new(epoch, 0)
+    }
+
+    fn new(epoch: Instant, cpu_at_epoch: u64) -> Tracer {
         let id = LAST_ID.fetch_add(1, Ordering::Relaxed) + 1;
         let shared = Shared {
             id,
             epoch,
+            cpu_at_epoch,
             lanes: Mutex::default(),
             channels: Mutex::default(),
             flows: Mutex::default(),

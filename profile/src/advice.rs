@@ -10,7 +10,15 @@ use crate::schema::{Advice, Profile};
 pub fn advise(profile: &Profile) -> Vec<Advice> {
     let groups = figures::of_groups(profile);
     let rules: [fn(&Profile, &[Figures]) -> Option<Advice>; 9] = [
-        debug_information, duplicates, unreferenced, unused, threads, storage, build_id, compression, faults,
+        debug_information,
+        duplicates,
+        unreferenced,
+        unused,
+        threads,
+        storage,
+        build_id,
+        compression,
+        faults,
     ];
     rules.iter().filter_map(|rule| rule(profile, &groups)).collect()
 }
@@ -27,6 +35,11 @@ fn busy(profile: &Profile, is_meant: impl Fn(&str) -> bool) -> u64 {
 /// Own time of everything but waiting.
 fn all_busy(profile: &Profile) -> u64 {
     busy(profile, |name| name != "(wait)")
+}
+
+/// Whether crates are among the inputs.
+fn is_rust(profile: &Profile) -> bool {
+    profile.files.iter().any(|file| profile.names[file.path as usize].ends_with(".rlib"))
 }
 
 /// Bytes of all outputs.
@@ -49,15 +62,17 @@ fn debug_information(profile: &Profile, _: &[Figures]) -> Option<Advice> {
     }
     let own = busy(profile, |name| name == "merge/debug" || name.starts_with("gdb-index"));
     let spent = percent(own + writing_of(profile, bytes), all_busy(profile));
-    let rust = profile.files.iter().any(|file| profile.names[file.path as usize].ends_with(".rlib"));
-    let cure = if rust {
+    let cure = if is_rust(profile) {
         "`debug = \"line-tables-only\"` keeps backtraces, `split-debuginfo = \"unpacked\"` leaves it in the objects"
     } else {
         "-g1 keeps backtraces, -gsplit-dwarf leaves it in files of its own"
     };
     advice(
         "debug",
-        format!("Debug information is {share:.0} % of the output ({}) and {spent:.0} % of the work: {cure}.", size(bytes)),
+        format!(
+            "Debug information is {share:.0} % of the output ({}) and {spent:.0} % of the work: {cure}.",
+            size(bytes)
+        ),
     )
 }
 
@@ -67,7 +82,7 @@ fn duplicates(profile: &Profile, groups: &[Figures]) -> Option<Advice> {
     let comdat: u64 = groups.iter().map(|group| group.dropped[1]).sum();
     let spent = busy(profile, |name| name.starts_with("merge/"));
     if merged >= 8_000_000 && spent * 20 >= all_busy(profile) {
-        let with = if profile.link.command.iter().any(|word| word.ends_with(".rlib")) {
+        let with = if is_rust(profile) {
             "fewer codegen units, or less debug information, make fewer of them"
         } else {
             "type units or less debug information make fewer of them"
@@ -132,7 +147,10 @@ fn unused(profile: &Profile, _: &[Figures]) -> Option<Advice> {
         1 => String::new(),
         count => format!(" and {} more archives", count - 1),
     };
-    advice("unused", format!("{name}{others} ({}) are read and nothing of them is used: leave them out.", size(bytes)))
+    advice(
+        "unused",
+        format!("{name}{others} ({}) are read and nothing of them is used: leave them out.", size(bytes)),
+    )
 }
 
 /// Fewer threads than processors, in a link of a tenth of a second that would gain.
@@ -150,7 +168,8 @@ fn threads(profile: &Profile, _: &[Figures]) -> Option<Advice> {
         _ => return None,
     };
     let serial = profile.predictions.iter().find(|p| p.threads >= link.processors);
-    let gain = serial.map_or(String::new(), |p| format!(" ({} workers would take {})", p.threads, time(p.wall)));
+    let gain =
+        serial.map_or(String::new(), |p| format!(" ({} workers would take {})", p.threads, time(p.wall)));
     advice("threads", format!("Work was done by {} at a time: {why}{gain}.", link.threads))
 }
 
@@ -251,7 +270,11 @@ mod tests {
         let portion = |name: &str, kind: &str| Portion { name: name.into(), kind: kind.into() };
         Profile {
             wall: 500_000_000,
-            stages: vec![stage("parse", 100_000_000), stage("fill", 100_000_000), stage("merge/debug", 50_000_000)],
+            stages: vec![
+                stage("parse", 100_000_000),
+                stage("fill", 100_000_000),
+                stage("merge/debug", 50_000_000),
+            ],
             names: vec!["/lib/libidle.a".into()],
             outputs: vec![Output {
                 size: 100_000_000,

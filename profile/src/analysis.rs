@@ -226,7 +226,11 @@ mod tests {
         let profile = profile(
             100,
             1,
-            &[(0, 0, kind::MAIN, 0, 100, 0, 0, 0), (0, 1, kind::WORK, 10, 50, 1, 0, 0), (0, 2, kind::WAIT, 20, 30, 2, 0, 0)],
+            &[
+                (0, 0, kind::MAIN, 0, 100, 0, 0, 0),
+                (0, 1, kind::WORK, 10, 50, 1, 0, 0),
+                (0, 2, kind::WAIT, 20, 30, 2, 0, 0),
+            ],
         );
         let busy: Vec<u64> = profile.stages[..3].iter().map(|stage| stage.busy).collect();
         assert_eq!(busy, [60, 30, 10]);

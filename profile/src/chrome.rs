@@ -58,8 +58,10 @@ fn counters(profile: &Profile, rows: &[Span], events: &mut Events<impl Write>) -
         let values = [("own", samples.anonymous[n]), ("of files", samples.mapped[n])];
         events.counter("memory", time, &values)?;
     }
-    let is_write = |span: &&Span| profile.stages[span.stage as usize].name == "write" && span.kind == kind::WORK;
-    let mut writes: Vec<(u64, u64)> = rows.iter().filter(is_write).map(|span| (span.end, span.bytes)).collect();
+    let is_write =
+        |span: &&Span| profile.stages[span.stage as usize].name == "write" && span.kind == kind::WORK;
+    let mut writes: Vec<(u64, u64)> =
+        rows.iter().filter(is_write).map(|span| (span.end, span.bytes)).collect();
     writes.sort_unstable();
     let mut written = 0;
     for (end, bytes) in writes {
@@ -122,7 +124,9 @@ impl<W: Write> Events<'_, W> {
 
     fn arrow(&mut self, from: &Span, to: &Span) -> io::Result<()> {
         // An arrow starts and ends inside the spans it joins.
-        for (phase, span, time) in [("s", from, from.end.saturating_sub(1).max(from.start)), ("f", to, to.start)] {
+        for (phase, span, time) in
+            [("s", from, from.end.saturating_sub(1).max(from.start)), ("f", to, to.start)]
+        {
             let _ = write!(
                 self.text,
                 ",\n{{\"ph\":\"{phase}\",\"bp\":\"e\",\"id\":{},\"cat\":\"item\",\"name\":\"item\",\"pid\":{},\"tid\":{},\"ts\":",
@@ -137,7 +141,8 @@ impl<W: Write> Events<'_, W> {
     }
 
     fn counter(&mut self, name: &str, time: u64, values: &[(&str, u64)]) -> io::Result<()> {
-        let _ = write!(self.text, ",\n{{\"ph\":\"C\",\"pid\":{},\"name\":{},\"ts\":", self.process, quoted(name));
+        let _ =
+            write!(self.text, ",\n{{\"ph\":\"C\",\"pid\":{},\"name\":{},\"ts\":", self.process, quoted(name));
         micros(&mut self.text, time);
         self.text.push_str(",\"args\":{");
         for (n, (name, value)) in values.iter().enumerate() {
@@ -168,11 +173,22 @@ mod tests {
     #[test]
     fn spans_counters_and_arrows_are_events() {
         let mut profile = Profile { names: vec!["a \"b\"\n.o".into()], ..Profile::default() };
-        profile.stages = vec![Stage { name: "parse".into(), ..Stage::default() }, Stage { name: "write".into(), ..Stage::default() }];
+        profile.stages = vec![
+            Stage { name: "parse".into(), ..Stage::default() },
+            Stage { name: "write".into(), ..Stage::default() },
+        ];
         profile.workers = vec![Worker { name: "worker 0".into(), spans: 2, ..Worker::default() }];
         let first = Span { start: 1_234_567, end: 2_000_000, label: 1, ..Span::default() };
         profile.spans.push(&first, 0);
-        let second = Span { row: 1, stage: 1, start: 2_000_000, end: 2_000_500, bytes: 10, cause: 1, ..Span::default() };
+        let second = Span {
+            row: 1,
+            stage: 1,
+            start: 2_000_000,
+            end: 2_000_500,
+            bytes: 10,
+            cause: 1,
+            ..Span::default()
+        };
         profile.spans.push(&second, first.start);
         profile.samples.after = vec![5];
         (profile.samples.anonymous, profile.samples.mapped) = (vec![1], vec![2]);

@@ -54,7 +54,8 @@ pub fn difference(before: &Profile, after: &Profile) -> Difference {
         profile.stages.iter().filter(|stage| stage.name != "(wait)").map(|stage| stage.busy).sum()
     };
     let size = |profile: &Profile| profile.outputs.iter().map(|output| output.size).sum();
-    let stages = |profile: &Profile| profile.stages.iter().map(|stage| (stage.name.clone(), stage.busy)).collect();
+    let stages =
+        |profile: &Profile| profile.stages.iter().map(|stage| (stage.name.clone(), stage.busy)).collect();
     let by_group = |of: fn(&Figures) -> u64| changes(sums(before, of), sums(after, of));
     let kinds = figures::written(before).into_iter().zip(figures::written(after));
     Difference {
@@ -126,7 +127,13 @@ fn section(text: &mut String, title: &str, rows: &[(String, Change, f64)]) {
             before => format!("{:+.1}", percent(change.after, before) - 100.0),
         };
         let number = |number: u64| format!("{:.2}", number as f64 / unit);
-        vec![name.clone(), number(change.before), number(change.after), format!("{:+.2}", change.by() as f64 / unit), share]
+        vec![
+            name.clone(),
+            number(change.before),
+            number(change.after),
+            format!("{:+.2}", change.by() as f64 / unit),
+            share,
+        ]
     }));
     if !text.is_empty() {
         text.push('\n');
@@ -142,7 +149,8 @@ mod tests {
     use crate::schema::Stage;
 
     fn profile(wall: u64, stages: &[(&str, u64)]) -> Profile {
-        let stage = |(name, busy): &(&str, u64)| Stage { name: (*name).into(), busy: *busy, ..Stage::default() };
+        let stage =
+            |(name, busy): &(&str, u64)| Stage { name: (*name).into(), busy: *busy, ..Stage::default() };
         Profile { wall, stages: stages.iter().map(stage).collect(), ..Profile::default() }
     }
 

@@ -138,7 +138,8 @@ mod tests {
         let mut profile = Profile::default();
         profile.groups = vec![Group { name: "a".into(), ..Group::default() }];
         let inputs = &mut profile.inputs;
-        (inputs.file, inputs.member, inputs.group, inputs.fate) = (vec![0; 2], vec![0; 2], vec![0; 2], vec![0, 1]);
+        (inputs.file, inputs.member, inputs.group, inputs.fate) =
+            (vec![0; 2], vec![0; 2], vec![0; 2], vec![0, 1]);
         (inputs.read, inputs.time) = (vec![100, 200], vec![7, 8]);
         (inputs.unreferenced, inputs.comdat, inputs.folded) = (vec![1, 2], vec![0; 2], vec![0; 2]);
         (inputs.merged, inputs.unwind) = (vec![0; 2], vec![4, 0]);

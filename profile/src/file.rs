@@ -55,8 +55,8 @@ pub fn read(path: &Path) -> Result<Profile, String> {
 pub fn parse(text: &[u8]) -> Result<Profile, String> {
     let data = page::data(text).unwrap_or(text);
     // Whatever else has changed, these two say so.
-    let head: Outer<Head> =
-        serde_json::from_slice(data).map_err(|error| format!("is no trace of manifold, or a damaged one ({error})"))?;
+    let head: Outer<Head> = serde_json::from_slice(data)
+        .map_err(|error| format!("is no trace of manifold, or a damaged one ({error})"))?;
     let head = head.manifold.filter(|head| head.format == FORMAT).ok_or("is no trace of manifold")?;
     if head.version > VERSION {
         return Err(format!(
@@ -105,7 +105,12 @@ mod tests {
     use super::*;
 
     fn profile() -> Profile {
-        Profile { format: FORMAT.into(), version: VERSION, names: vec!["</script>".into()], ..Profile::default() }
+        Profile {
+            format: FORMAT.into(),
+            version: VERSION,
+            names: vec!["</script>".into()],
+            ..Profile::default()
+        }
     }
 
     #[test]
@@ -123,9 +128,18 @@ mod tests {
         for (text, what) in [
             ("", "is no trace of manifold, or a damaged one"),
             ("{\"traceEvents\":[]}", "is no trace of manifold"),
-            ("{\"manifold\":{\"format\":\"manifold-trace\",\"version\":99}}", "was written by a newer manifold"),
-            ("{\"manifold\":{\"format\":\"manifold-trace\",\"version\":1,\"names\":3}}", "is a damaged trace"),
-            ("{\"manifold\":{\"format\":\"manifold-trace\",\"version\":1,\"spans\":{\"stage\":[1]}}}", "is a damaged trace: spans"),
+            (
+                "{\"manifold\":{\"format\":\"manifold-trace\",\"version\":99}}",
+                "was written by a newer manifold",
+            ),
+            (
+                "{\"manifold\":{\"format\":\"manifold-trace\",\"version\":1,\"names\":3}}",
+                "is a damaged trace",
+            ),
+            (
+                "{\"manifold\":{\"format\":\"manifold-trace\",\"version\":1,\"spans\":{\"stage\":[1]}}}",
+                "is a damaged trace: spans",
+            ),
             ("{\"manifold\":{\"format\":\"manifold-trace\",", "is no trace of manifold, or a damaged one"),
         ] {
             let problem = parse(text.as_bytes()).unwrap_err();

@@ -9,9 +9,12 @@ use std::io::{self, Write};
 
 /// The skeleton, with places for the others.
 const SKELETON: &str = include_str!("page/page.html");
-const STYLE: &str = include_str!("page/page.css");
+pub(crate) const STYLE: &str = include_str!("page/page.css");
+/// What every page needs.
+pub(crate) const COMMON: &str = include_str!("page/common.js");
 /// The scripts, in the order they need each other.
-const SCRIPTS: [&str; 6] = [
+const SCRIPTS: [&str; 7] = [
+    COMMON,
     include_str!("page/data.js"),
     include_str!("page/lanes.js"),
     include_str!("page/tables.js"),
@@ -31,7 +34,9 @@ const AFTER: &str = "</script>";
 pub fn write(profile: &Profile, out: &mut impl Write) -> io::Result<()> {
     let title = format!("link of {}", profile.link.output.rsplit('/').next().unwrap_or_default());
     let scripts = SCRIPTS.map(|script| script.replace("LEFT-OUT", crate::whatif::LEFT_OUT));
-    assemble(SKELETON, STYLE, &scripts, &title, out, |out| serde_json::to_writer(out, profile).map_err(Into::into))
+    assemble(SKELETON, STYLE, &scripts, &title, out, |out| {
+        serde_json::to_writer(out, profile).map_err(Into::into)
+    })
 }
 
 /// Puts a page together around data, which `write` writes as JSON.
@@ -64,7 +69,8 @@ pub(crate) fn assemble<W: Write>(
 
 /// The data in the text of a page, if it is one.
 pub fn data(text: &[u8]) -> Option<&[u8]> {
-    let find = |text: &[u8], what: &str| text.windows(what.len()).position(|window| window == what.as_bytes());
+    let find =
+        |text: &[u8], what: &str| text.windows(what.len()).position(|window| window == what.as_bytes());
     if !text.starts_with(b"<!doctype html>") {
         return None;
     }
@@ -112,7 +118,10 @@ mod tests {
         assert!(page.contains("<title>link of &lt;a.out></title>"));
         assert_eq!(page.matches("</script>").count(), 2);
         for word in ["http:", "https:", "import ", "src=", "href="] {
-            assert!(!page.replace("http://www.w3.org/2000/svg", "").contains(word), "the page must not load anything: {word}");
+            assert!(
+                !page.replace("http://www.w3.org/2000/svg", "").contains(word),
+                "the page must not load anything: {word}"
+            );
         }
     }
 

@@ -129,7 +129,7 @@ pub struct Usage {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Stage {
-    /// Its name. `(main)` and `(lane)` are what is done between stages, `(wait)` is waiting.
+    /// Its name. `(main)`, `(lane)` and `(help)` are what is done between stages, `(wait)` is waiting.
     pub name: String,
     /// Items and claims.
     pub spans: u64,
@@ -404,8 +404,8 @@ pub struct Spans {
 }
 
 /// What spans stand for: work, waiting, a run, and on the lane of its owner a loop, a walk, a pair of lanes, each of
-/// these, a flow.
-pub const SPAN_KINDS: [&str; 8] = ["work", "wait", "main", "loop", "walk", "join", "lane", "flow"];
+/// these, a flow; and helping with the job of another worker.
+pub const SPAN_KINDS: [&str; 9] = ["work", "wait", "main", "loop", "walk", "join", "lane", "flow", "help"];
 
 /// Readings of what the process used, by columns.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -484,6 +484,8 @@ pub mod kind {
     pub const LANE: u8 = 6;
     /// A flow.
     pub const FLOW: u8 = 7;
+    /// Helping.
+    pub const HELP: u8 = 8;
 }
 
 impl Spans {
@@ -571,15 +573,32 @@ impl Profile {
         let spans = &self.spans;
         let rows = self.workers.iter().map(|worker| u64::from(worker.spans)).sum::<u64>() as usize;
         let lengths = [
-            spans.stage.len(), spans.kind.len(), spans.after.len(), spans.time.len(), spans.depth.len(),
-            spans.bytes.len(), spans.items.len(), spans.input.len(), spans.label.len(), spans.job.len(),
-            spans.opens.len(), spans.shard.len(), spans.cause.len(),
+            spans.stage.len(),
+            spans.kind.len(),
+            spans.after.len(),
+            spans.time.len(),
+            spans.depth.len(),
+            spans.bytes.len(),
+            spans.items.len(),
+            spans.input.len(),
+            spans.label.len(),
+            spans.job.len(),
+            spans.opens.len(),
+            spans.shard.len(),
+            spans.cause.len(),
         ];
         let inputs = &self.inputs;
         let count = inputs.file.len();
         let input_lengths = [
-            inputs.member.len(), inputs.group.len(), inputs.fate.len(), inputs.read.len(), inputs.time.len(),
-            inputs.unreferenced.len(), inputs.comdat.len(), inputs.folded.len(), inputs.merged.len(),
+            inputs.member.len(),
+            inputs.group.len(),
+            inputs.fate.len(),
+            inputs.read.len(),
+            inputs.time.len(),
+            inputs.unreferenced.len(),
+            inputs.comdat.len(),
+            inputs.folded.len(),
+            inputs.merged.len(),
             inputs.unwind.len(),
         ];
         let below = |list: &[u32], bound: usize| list.iter().all(|n| (*n as usize) < bound);
@@ -597,7 +616,10 @@ impl Profile {
             ("files", self.files.iter().all(|file| (file.path as usize) < self.names.len())),
             ("critical", self.critical.iter().all(|step| step.stage as usize <= stages)),
             ("phases", self.phases.iter().all(|phase| (phase.stage as usize) < stages)),
-            ("workers", self.workers.iter().flat_map(|w| &w.waits).all(|(stage, _)| (*stage as usize) < stages)),
+            (
+                "workers",
+                self.workers.iter().flat_map(|w| &w.waits).all(|(stage, _)| (*stage as usize) < stages),
+            ),
             ("groups", self.groups.iter().flat_map(|g| &g.time).all(|(stage, _)| (*stage as usize) < stages)),
             ("flows", self.flows.iter().all(|flow| flow.fits(stages))),
             ("outputs", self.outputs.iter().all(|output| output.fits(count))),
@@ -643,7 +665,8 @@ mod tests {
     #[test]
     fn rows_come_back() {
         let mut profile = Profile { stages: vec![Stage::default()], ..Profile::default() };
-        profile.workers = vec![Worker { spans: 2, ..Worker::default() }, Worker { spans: 1, ..Worker::default() }];
+        profile.workers =
+            vec![Worker { spans: 2, ..Worker::default() }, Worker { spans: 1, ..Worker::default() }];
         let span = |row, lane, start, end| Span { row, lane, start, end, ..Span::default() };
         let rows = [span(0, 0, 5, 9), span(1, 0, 7, 8), span(2, 1, 3, 4)];
         profile.spans.push(&rows[0], 0);

@@ -32,7 +32,9 @@ pub fn table(profile: &Profile, is_coloured: bool) -> String {
     };
     let mut text = String::new();
     let all: u64 = profile.stages.iter().filter(|stage| stage.name != "(wait)").map(|stage| stage.busy).sum();
-    let mut lines = vec![heading(&["stage", "busy ms", "cpu ms", "%", "from ms", "to ms", "spans", "items", "MB", "MB/s"])];
+    let mut lines = vec![heading(&[
+        "stage", "busy ms", "cpu ms", "%", "from ms", "to ms", "spans", "items", "MB", "MB/s",
+    ])];
     let mut heat = vec![BOLD];
     for stage in shown(&profile.stages) {
         let share = percent(stage.busy, all);
@@ -169,7 +171,8 @@ fn groups(profile: &Profile) -> Vec<Vec<String>> {
     let mut rows: Vec<(&str, &Figures)> =
         profile.groups.iter().map(|group| group.name.as_str()).zip(&figures).collect();
     rows.sort_by_key(|(name, figures)| (std::cmp::Reverse((figures.time, figures.in_file())), *name));
-    let mut lines = vec![heading(&["inputs", "ms", "read MB", "in output MB", "debug MB", "dropped MB", "linked"])];
+    let mut lines =
+        vec![heading(&["inputs", "ms", "read MB", "in output MB", "debug MB", "dropped MB", "linked"])];
     let mb = |bytes: u64| format!("{:.2}", bytes as f64 / 1e6);
     lines.extend(rows.into_iter().take(GROUPS_MAX).map(|(name, figures)| {
         vec![
@@ -238,7 +241,16 @@ mod tests {
 
     fn stage(name: &str, busy: u64, from: u64, to: u64) -> Stage {
         let (busy, from, to) = (busy * 1_000_000, from * 1_000_000, to * 1_000_000);
-        Stage { name: name.into(), spans: 1, busy, cpu: busy / 2, from, to, bytes: 1_000_000, ..Stage::default() }
+        Stage {
+            name: name.into(),
+            spans: 1,
+            busy,
+            cpu: busy / 2,
+            from,
+            to,
+            bytes: 1_000_000,
+            ..Stage::default()
+        }
     }
 
     #[test]

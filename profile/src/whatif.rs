@@ -40,13 +40,16 @@ pub fn predict(profile: &Profile, threads: &[u32]) -> Vec<Prediction> {
     let predicted = |threads: &u32| {
         let outcome = run(&program, &profile.flows, *threads);
         let wall = outcome.time + program.around;
-        let (stage, limit_time) = outcome.alone.iter().max_by_key(|&(stage, time)| (time, Reverse(stage))).unzip();
+        let (stage, limit_time) =
+            outcome.alone.iter().max_by_key(|&(stage, time)| (time, Reverse(stage))).unzip();
         Prediction {
             threads: *threads,
             wall,
             speedup: alone as f64 / wall.max(1) as f64,
             serial: (outcome.serial + program.around) as f64 / wall.max(1) as f64,
-            limit: stage.and_then(|stage| profile.stages.get(*stage as usize)).map_or(String::new(), |s| s.name.clone()),
+            limit: stage
+                .and_then(|stage| profile.stages.get(*stage as usize))
+                .map_or(String::new(), |s| s.name.clone()),
             limit_time: limit_time.copied().unwrap_or(0),
         }
     };
@@ -360,7 +363,9 @@ impl Replay<'_> {
             Job::Loop(parts) => open.next < parts.len() as u64,
             Job::Join(parts) => parts.len() > 1 && !open.second,
             Job::Walk(_, work) => open.next < *work,
-            Job::Flow(flow, _) => self.flows.get(*flow as usize).is_some_and(|flow| ready(flow, &open.stages).is_some()),
+            Job::Flow(flow, _) => {
+                self.flows.get(*flow as usize).is_some_and(|flow| ready(flow, &open.stages).is_some())
+            }
         }
     }
 
@@ -391,7 +396,8 @@ impl Replay<'_> {
             }
             let wakes = match self.workers[worker].last() {
                 Some(Frame::Owner { job }) => {
-                    self.open.get(job).is_none_or(|open| open.inside == 0) || any && self.newest(*job + 1).is_some()
+                    self.open.get(job).is_none_or(|open| open.inside == 0)
+                        || any && self.newest(*job + 1).is_some()
                 }
                 _ => {
                     let wakes = any && self.searching < SEARCHING_MAX;
@@ -400,7 +406,11 @@ impl Replay<'_> {
                 }
             };
             if wakes {
-                let delay = if std::mem::replace(&mut self.started[worker], true) || worker == 0 { WAKE } else { START };
+                let delay = if std::mem::replace(&mut self.started[worker], true) || worker == 0 {
+                    WAKE
+                } else {
+                    START
+                };
                 self.idle[worker] = false;
                 self.events.push(Reverse((time + delay, worker)));
             }
@@ -416,7 +426,11 @@ fn ready(flow: &Flow, waiting: &[Waiting]) -> Option<(usize, usize)> {
         receiver.is_none_or(|receiver| {
             let queued = waiting[receiver].queue.len();
             // A sharded stage holds some items outside of its channel.
-            let held = if flow.stages[receiver].sharded { capacity.max(flow.stages[receiver].limit.min(64) as usize) } else { 0 };
+            let held = if flow.stages[receiver].sharded {
+                capacity.max(flow.stages[receiver].limit.min(64) as usize)
+            } else {
+                0
+            };
             queued.saturating_sub(held) < capacity
         })
     };

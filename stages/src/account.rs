@@ -256,7 +256,8 @@ struct TaskAccount {
 }
 
 fn of_task(image: &Image, task: &emit::Task, headers: u32, padding: u32) -> TaskAccount {
-    let mut account = TaskAccount { start: task.offset, end: task.offset, rows: Vec::new(), owners: Vec::new() };
+    let mut account =
+        TaskAccount { start: task.offset, end: task.offset, rows: Vec::new(), owners: Vec::new() };
     let mut has_begun = false;
     emit::for_each_extent(image, task, |Extent { offset, size, output, owner }| {
         if size == 0 {
@@ -329,6 +330,9 @@ fn portion_of(section: &OutputSection) -> Portion {
 
 /// What a section is for.
 fn kind_of(name: &[u8], sh_type: u32, flags: u32) -> ByteKind {
+    if sh_type == SHT_NOBITS {
+        return ByteKind::Bss;
+    }
     if matches!(name, b".eh_frame" | b".eh_frame_hdr" | b".gcc_except_table") {
         return ByteKind::Unwind;
     }
@@ -336,14 +340,12 @@ fn kind_of(name: &[u8], sh_type: u32, flags: u32) -> ByteKind {
         return match sh_type {
             _ if is_debug_name(name) => ByteKind::Debug,
             SHT_SYMTAB | SHT_SYMTAB_SHNDX | SHT_STRTAB => ByteKind::Symbols,
-            SHT_NOBITS => ByteKind::Bss,
             _ => ByteKind::Other,
         };
     }
     match sh_type {
-        SHT_NOBITS => ByteKind::Bss,
-        SHT_DYNAMIC | SHT_DYNSYM | SHT_STRTAB | SHT_HASH | SHT_GNU_HASH | SHT_GNU_VERDEF | SHT_GNU_VERNEED
-        | SHT_GNU_VERSYM | SHT_RELA | SHT_RELR => ByteKind::Dynamic,
+        SHT_DYNAMIC | SHT_DYNSYM | SHT_STRTAB | SHT_HASH | SHT_GNU_HASH | SHT_GNU_VERDEF
+        | SHT_GNU_VERNEED | SHT_GNU_VERSYM | SHT_RELA | SHT_RELR => ByteKind::Dynamic,
         _ if matches!(name, b".interp" | b".got" | b".got.plt" | b".plt" | b".plt.got" | b".plt.sec") => {
             ByteKind::Dynamic
         }

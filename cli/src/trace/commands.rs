@@ -2,7 +2,8 @@
 
 use profile::file::{self, Format, format_of};
 use profile::schema::{Prediction, Profile};
-use profile::{diff, figures, table, whatif};
+use profile::{diff, figures, index, table, whatif};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -25,7 +26,9 @@ const COMMANDS: [&str; 5] = ["table", "page", "whatif", "diff", "report"];
 pub fn is_command(arguments: &[OsString]) -> bool {
     let [first, rest @ ..] = arguments else { return false };
     let is_known = |word: &OsString| COMMANDS.iter().any(|command| word == command) || word == "--help";
-    first == "trace" && rest.first().is_none_or(is_known) && (!rest.is_empty() || !Path::new("trace").exists())
+    first == "trace"
+        && rest.first().is_none_or(is_known)
+        && (!rest.is_empty() || !Path::new("trace").exists())
 }
 
 /// Runs a command; `arguments` follow the word `trace`.
@@ -66,7 +69,9 @@ fn words(arguments: &[OsString]) -> Result<Words, String> {
             "--output" => words.output = Some(value("--output")?.into()),
             "--threads" => words.threads = Some(numbers(&value("--threads")?.to_string_lossy())?),
             "--json" => words.json = true,
-            option if option.starts_with('-') && option.len() > 1 => return Err(format!("{option}: unknown option\n{USAGE}")),
+            option if option.starts_with('-') && option.len() > 1 => {
+                return Err(format!("{option}: unknown option\n{USAGE}"));
+            }
             _ => words.plain.push(word.into()),
         }
     }
@@ -151,10 +156,51 @@ fn predicted(profile: &Profile, predictions: &[Prediction]) -> String {
     text + "\n" + whatif::LEFT_OUT + "\n"
 }
 
-/// Writes the page of all links of a build.
+/// How many of the slowest links of a build get a page of their own.
+const PAGES_MAX: usize = 20;
+
+/// Writes the page of all links of a build, and pages of the slowest.
 fn report(directory: &Path, output: Option<PathBuf>) -> Result<String, String> {
-    let _ = (directory, output);
-    Err("not yet".into())
+    wait_for_links(directory);
+    let (build, paths) = index::read(directory)?;
+    for (name, why) in &build.skipped {
+        eprintln!("manifold: warning: trace: {}: {why}; left out", directory.join(name).display());
+    }
+    let output = output.unwrap_or_else(|| directory.join("index.html"));
+    let mut slowest: Vec<usize> = (0..paths.len()).collect();
+    slowest.sort_by_key(|n| std::cmp::Reverse(build.links[*n].wall));
+    let mut pages = BTreeMap::new();
+    for n in slowest.into_iter().take(PAGES_MAX) {
+        let target = paths[n].with_extension("html");
+        page(&paths[n], Some(target.clone()))?;
+        let href = std::path::absolute(&target).unwrap_or(target);
+        let beside = output.parent().is_some_and(|parent| paths[n].parent() == Some(parent));
+        let name = href.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let href = if beside { name } else { href.display().to_string() };
+        pages.insert(build.links[n].file.clone(), href);
+    }
+    let describe = |error: std::io::Error| format!("{}: {}", output.display(), file::plain(&error));
+    let mut out = std::io::BufWriter::new(std::fs::File::create(&output).map_err(describe)?);
+    index::write(&build, &pages, &mut out).and_then(|()| out.flush()).map_err(describe)?;
+    Ok(build.text() + &format!("{}\n", output.display()))
+}
+
+/// Links may still be writing their traces, though their commands have ended: gives them some time.
+fn wait_for_links(directory: &Path) {
+    let is_writing = || {
+        let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+        let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        names.filter(|name| name.ends_with(".part")).any(|name| {
+            let process = name.trim_end_matches(".part").rsplit('-').next().unwrap_or_default().to_string();
+            Path::new("/proc").join(process).exists()
+        })
+    };
+    for _ in 0..200 {
+        if !is_writing() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
 }
 
 #[cfg(test)]

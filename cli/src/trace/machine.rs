@@ -47,7 +47,8 @@ pub fn facts(config: &Config, threads_by: &str, began: SystemTime, succeeded: bo
 fn processor() -> String {
     // The file is long on large machines; its beginning is enough.
     let mut text = [0; 2048];
-    let read = std::fs::File::open("/proc/cpuinfo").and_then(|mut file| std::io::Read::read(&mut file, &mut text));
+    let read =
+        std::fs::File::open("/proc/cpuinfo").and_then(|mut file| std::io::Read::read(&mut file, &mut text));
     let text = String::from_utf8_lossy(&text[..read.unwrap_or(0)]).into_owned();
     let line = text.lines().find(|line| line.starts_with("model name"));
     line.and_then(|line| line.split_once(": ")).map_or(String::new(), |(_, name)| name.to_string())

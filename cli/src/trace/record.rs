@@ -7,12 +7,12 @@
 
 use engine::trace::{Kind, SpanId, SpanRecord, Usage as EngineUsage};
 use engine::{Label, Trace};
+use profile::Profile;
 use profile::names::group_of;
 use profile::schema::{
-    Channel, FORMAT, File, Flow, FlowStage, Group, Inputs, Link, Output, Phase, Points, Portion, Samples, Span,
-    Stage, Usage, VERSION, Worker, kind,
+    Channel, FORMAT, File, Flow, FlowStage, Group, Inputs, Link, Output, Phase, Points, Portion, Samples,
+    Span, Stage, Usage, VERSION, Worker, kind,
 };
-use profile::Profile;
 use stages::account::{Account, ByteKind, Fate, FileAccount, LINKER, Numbering, numbering};
 use std::collections::HashMap;
 use std::path::Path;
@@ -166,7 +166,11 @@ impl<'t> Spans<'t> {
         let lanes = trace.lanes.iter().zip(0..);
         let list: Vec<(u32, &SpanRecord)> =
             lanes.flat_map(|(lane, number)| lane.spans.iter().map(move |span| (number, span))).collect();
-        let rows = list.iter().zip(0..).filter(|((_, span), _)| span.job != 0).map(|((_, span), row)| (span.id, row));
+        let rows = list
+            .iter()
+            .zip(0..)
+            .filter(|((_, span), _)| span.job != 0)
+            .map(|((_, span), row)| (span.id, row));
         let rows = rows.collect();
         let mut firsts: HashMap<&'static str, u64> = HashMap::new();
         for (_, span) in &list {
@@ -234,7 +238,9 @@ fn of_label(span: &SpanRecord, account: &Account) -> About {
 fn for_each_input(about: About, account: &Account, mut visit: impl FnMut(u32, u64)) {
     match about {
         About::Nothing => {}
-        About::Task(task) => account.tasks[task as usize].iter().for_each(|(input, bytes)| visit(*input, *bytes)),
+        About::Task(task) => {
+            account.tasks[task as usize].iter().for_each(|(input, bytes)| visit(*input, *bytes))
+        }
         About::Items(numbering, first, count) => {
             for n in first as usize..(first + count) as usize {
                 let input = match numbering {
@@ -297,6 +303,7 @@ fn kind_of(kind: Kind) -> u8 {
         Kind::Join => kind::JOIN,
         Kind::Lane => kind::LANE,
         Kind::Flow => kind::FLOW,
+        Kind::Help => kind::HELP,
     }
 }
 
@@ -344,6 +351,10 @@ fn channel(stats: &engine::trace::ChannelStats) -> Channel {
         points.after.push(time - before);
         points.value.push(value.into());
         before = *time;
+    }
+    if let Some((time, value)) = stats.points.last() {
+        points.after.push(time - before);
+        points.value.push((*value).into());
     }
     Channel {
         flow: stats.flow.into(),

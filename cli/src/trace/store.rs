@@ -85,6 +85,11 @@ impl Place {
         Place::file(&directory.join(format!("link-{time}-{process}-{name}.json")), Format::Json, room)
     }
 
+    /// Whether it is no regular file, so that nobody knows how long writing takes and whether it works.
+    pub fn is_stream(&self) -> bool {
+        self.temporary.is_none()
+    }
+
     /// The descriptor of the open file.
     pub fn descriptor(&self) -> Option<RawFd> {
         self.file.as_ref().map(AsRawFd::as_raw_fd)

@@ -1,19 +1,8 @@
 // The data of the page and what is derived from them once. Times are milliseconds from here on.
 
 const profile = JSON.parse(document.getElementById("data").textContent).manifold;
-const $ = (id) => document.getElementById(id);
 const WAIT = 1, MAIN = 2;
 const KINDS = ["code", "read-only", "data", "bss", "unwind", "debug", "symbols", "dynamic", "other"];
-
-function ms(nanoseconds) {
-  const value = nanoseconds / 1e6;
-  return value >= 1000 ? (value / 1000).toFixed(2) + " s" : value >= 10 ? value.toFixed(1) + " ms" : value >= 0.01 ? value.toFixed(2) + " ms" : (value * 1000).toFixed(1) + " µs";
-}
-function size(bytes) {
-  return bytes >= 1e10 ? (bytes / 1e9).toFixed(1) + " GB" : bytes >= 1e6 ? (bytes / 1e6).toFixed(2) + " MB" : bytes >= 1e3 ? (bytes / 1e3).toFixed(1) + " kB" : bytes + " B";
-}
-const number = (n) => n.toLocaleString("en-US").replaceAll(",", " ");
-const percent = (part, whole) => (whole ? (100 * part / whole).toFixed(1) : "0.0");
 
 const isDark = matchMedia("(prefers-color-scheme: dark)");
 const ink = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -88,12 +77,3 @@ for (let input = 0; input < inputCount; input++) {
   written[input].forEach((bytes, kind) => { group.written[kind] += bytes; });
 }
 const outputSize = profile.outputs.reduce((sum, output) => sum + output.size, 0);
-
-function element(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name in made && name !== "style") made[name] = value; else made.setAttribute(name, value);
-  }
-  made.append(...children);
-  return made;
-}

@@ -134,16 +134,17 @@ function draw() {
 function chart(c, curve, top, x, width, { text, soft, line }) {
   c.fillStyle = line; c.fillRect(0, top + CHART, width, 1);
   c.beginPath();
-  let before = 0, last = -Infinity;
+  let before = 0, last = -Infinity, end = 0;
   const y = (value) => top + CHART - (CHART - 4) * value / curve.max;
   c.moveTo(0, y(0));
   for (const [time, value] of curve.points) {
     const at = x(time);
-    if (at > width) break;
+    if (at > width) { end = width; break; }
+    end = Math.max(0, at);
     if (at >= 0 && at - last >= 0.5) { c.lineTo(at, y(before)); c.lineTo(at, y(value)); last = at; }
     before = value;
   }
-  c.lineTo(width, y(before)); c.lineTo(width, y(0)); c.closePath();
+  c.lineTo(end, y(before)); c.lineTo(end, y(0)); c.closePath();
   c.globalAlpha = .45; c.fillStyle = soft; c.fill(); c.globalAlpha = 1;
   c.fillStyle = text; c.fillText(`${curve.name}, at most ${curve.unit(curve.max)}`, 4, top + 8);
 }

@@ -1,42 +1,4 @@
-// Tables whose columns sort, and what stands in them.
-
-// A column is [title, key or function for sorting, function for the cell, is text].
-function table(id, columns, rows, { sort = null, limit = 1000, chip = null, onRow = null } = {}) {
-  const target = $(id);
-  let by = sort, up = false;
-  const keyOf = (column) => columns[column][1];
-  const show = () => {
-    const head = element("tr");
-    columns.forEach(([title, , , isText], n) => {
-      const button = element("button", { type: "button", textContent: title });
-      const cell = element("th", { className: isText ? "text" : "" }, button);
-      if (n === by) cell.setAttribute("aria-sort", up ? "ascending" : "descending");
-      button.onclick = () => { up = n === by ? !up : !!isText; by = n; show(); target.querySelectorAll("th button")[n].focus(); };
-      head.append(cell);
-    });
-    const list = by === null ? rows : [...rows].sort((a, b) => {
-      const [left, right] = [keyOf(by)(a), keyOf(by)(b)];
-      const order = typeof left === "string" ? left.localeCompare(right) : left - right;
-      return up ? order : -order;
-    });
-    const body = element("tbody");
-    for (const row of list.slice(0, limit)) {
-      const line = element("tr");
-      columns.forEach(([, key, cell, isText], n) => {
-        const td = element("td", { className: isText ? "text" : "" });
-        if (n === 0 && chip) td.append(element("i", { className: "chip", style: `background:${chip(row)}` }));
-        td.append(String(cell ? cell(row) : key(row)));
-        if (n === 0) td.title = td.textContent;
-        line.append(td);
-      });
-      if (onRow) onRow(row, line);
-      body.append(line);
-    }
-    target.replaceChildren(element("thead", {}, head), body);
-    target.dataset.rows = list.length;
-  };
-  show();
-}
+// What stands in the tables.
 
 function stageTables() {
   const busy = profile.stages.reduce((sum, stage) => (stage.name === "(wait)" ? sum : sum + stage.busy), 0);
@@ -96,14 +58,6 @@ function stageTables() {
     ["switches", (p) => p.usage.voluntary_switches, (p) => number(p.usage.voluntary_switches)],
     ["forced", (p) => p.usage.involuntary_switches, (p) => number(p.usage.involuntary_switches)],
   ], profile.phases);
-}
-
-function bar(id, parts, whole) {
-  $(id).replaceChildren(...parts.map(({ text, share, back, title }) => {
-    const part = element("span", { title, textContent: share / whole > 0.03 ? text : "" });
-    part.style.cssText = `flex: ${share} 0 0; background: ${back}`;
-    return part;
-  }));
 }
 
 function pathTables() {

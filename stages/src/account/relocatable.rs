@@ -37,7 +37,8 @@ pub(crate) fn account(
         })
         .collect();
     let first = portions.len() as u32;
-    let named = [("(headers)", ByteKind::Other), ("(padding)", ByteKind::Other), ("(symbols)", ByteKind::Symbols)];
+    let named =
+        [("(headers)", ByteKind::Other), ("(padding)", ByteKind::Other), ("(symbols)", ByteKind::Symbols)];
     portions.extend(named.map(|(name, kind)| Portion { name: name.into(), kind }));
     let (mut rows, mut owners, mut end) = (Vec::new(), Vec::new(), 0u64);
     for task in tasks {

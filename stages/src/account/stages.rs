@@ -19,11 +19,29 @@ pub enum Numbering {
 pub fn numbering(stage: &str) -> Numbering {
     match stage {
         "parse" | "seal" | "inflate" | "line-tables" | "select/resolve" => Numbering::Files,
-        "unwind" | "scan" | "size/gather" | "size/unwind" | "size/symtab" | "liveness/keep"
-        | "liveness/roots" | "merge/candidates" | "layout/targets" | "gdb-index/read" | "debug-names/read"
-        | "fold/digest" | "fold/candidates" | "fold/significance" | "order/places" | "order/locals"
-        | "select/needed" | "select/duplicates" | "select/commons" | "map" | "relocatable/kept"
-        | "relocatable/symbols" | "size/kept" => Numbering::Objects,
+        "unwind"
+        | "scan"
+        | "size/gather"
+        | "size/unwind"
+        | "size/symtab"
+        | "liveness/keep"
+        | "liveness/roots"
+        | "merge/candidates"
+        | "layout/targets"
+        | "gdb-index/read"
+        | "debug-names/read"
+        | "fold/digest"
+        | "fold/candidates"
+        | "fold/significance"
+        | "order/places"
+        | "order/locals"
+        | "select/needed"
+        | "select/duplicates"
+        | "select/commons"
+        | "map"
+        | "relocatable/kept"
+        | "relocatable/symbols"
+        | "size/kept" => Numbering::Objects,
         "merge/loaded" => Numbering::Merged(true),
         "merge/debug" => Numbering::Merged(false),
         "fill" => Numbering::Tasks,

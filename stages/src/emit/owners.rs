@@ -22,8 +22,8 @@ pub struct Extent {
 /// Calls `visit` for everything a task writes, in file order. What pads the sections of an object apart is the object's.
 pub fn for_each_extent(image: &Image, task: &Task, mut visit: impl FnMut(Extent)) {
     if task.is_headers {
-        let size = crate::layout::HEADER_SIZE
-            + image.layout.segments.len() as u64 * crate::layout::SEGMENT_SIZE;
+        let size =
+            crate::layout::HEADER_SIZE + image.layout.segments.len() as u64 * crate::layout::SEGMENT_SIZE;
         visit(Extent { offset: task.offset, size, output: None, owner: None });
     }
     if task.is_section_headers {
