@@ -6,10 +6,13 @@
 use crate::figures::{self, Figures, percent, size, time};
 use crate::schema::{Advice, Profile};
 
+/// Looks at a trace and the sums of its groups, and says something or not.
+type Rule = fn(&Profile, &[Figures]) -> Option<Advice>;
+
 /// All advice there is for a link, the weightiest first.
 pub fn advise(profile: &Profile) -> Vec<Advice> {
     let groups = figures::of_groups(profile);
-    let rules: [fn(&Profile, &[Figures]) -> Option<Advice>; 9] = [
+    let rules: [Rule; 9] = [
         debug_information,
         duplicates,
         unreferenced,
@@ -129,27 +132,37 @@ fn unreferenced(profile: &Profile, groups: &[Figures]) -> Option<Advice> {
     None
 }
 
-/// Archives of which nothing was taken: at least one of a megabyte, or five.
+/// Archives of which nothing was taken, if reading them took a fiftieth of the work and 2 ms.
 fn unused(profile: &Profile, _: &[Figures]) -> Option<Advice> {
-    let mut idle: Vec<(u64, &str)> = (profile.files.iter())
-        .filter(|file| file.inputs > 0 && file.linked == 0)
-        .map(|file| (file.bytes, profile.names[file.path as usize].as_str()))
-        .filter(|(_, path)| path.ends_with(".a") || path.ends_with(".rlib"))
+    let is_archive = |path: &str| path.ends_with(".a") || path.ends_with(".rlib");
+    let is_unused = |n: usize| {
+        let file = &profile.files[n];
+        file.inputs > 0 && file.linked == 0 && is_archive(&profile.names[file.path as usize])
+    };
+    let mut idle: Vec<(u64, &str)> = (0..profile.files.len())
+        .filter(|n| is_unused(*n))
+        .map(|n| (profile.files[n].bytes, profile.names[profile.files[n].path as usize].as_str()))
         .collect();
+    let owners = profile.inputs.file.iter().zip(&profile.inputs.time);
+    let spent: u64 = owners.filter(|(file, _)| is_unused(**file as usize)).map(|(_, time)| time).sum();
     idle.sort_unstable_by(|a, b| b.cmp(a));
-    let bytes: u64 = idle.iter().map(|(bytes, _)| bytes).sum();
     let (_, first) = idle.first()?;
-    if bytes < 1_000_000 && idle.len() < 5 {
+    if spent < 2_000_000 || spent * 50 < all_busy(profile) {
         return None;
     }
+    let bytes: u64 = idle.iter().map(|(bytes, _)| bytes).sum();
     let name = first.rsplit('/').next().unwrap_or(first);
     let others = match idle.len() {
         1 => String::new(),
-        count => format!(" and {} more archives", count - 1),
+        count => format!(" and {} more", count - 1),
     };
     advice(
         "unused",
-        format!("{name}{others} ({}) are read and nothing of them is used: leave them out.", size(bytes)),
+        format!(
+            "Nothing is used of {name}{others}; reading {} of archives for nothing took {} of work: leave them out.",
+            size(bytes),
+            time(spent)
+        ),
     )
 }
 
@@ -315,8 +328,16 @@ mod tests {
     fn archives_nobody_needs_are_named() {
         let mut profile = profile();
         profile.outputs.clear();
-        profile.files = vec![File { path: 0, bytes: 2_000_000, inputs: 3, linked: 0 }];
-        assert!(advise(&profile)[0].text.starts_with("libidle.a (2.0 MB) are read"));
+        profile.files = vec![File { path: 0, bytes: 2_000_000, inputs: 1, linked: 0 }];
+        let inputs = &mut profile.inputs;
+        (inputs.file, inputs.member, inputs.group, inputs.fate) = (vec![0], vec![0], vec![0], vec![1]);
+        (inputs.read, inputs.time, inputs.unreferenced) = (vec![2_000_000], vec![8_000_000], vec![0]);
+        (inputs.comdat, inputs.folded, inputs.merged, inputs.unwind) = (vec![0], vec![0], vec![0], vec![0]);
+        profile.groups = vec![Default::default()];
+        assert_eq!(
+            advise(&profile)[0].text,
+            "Nothing is used of libidle.a; reading 2.0 MB of archives for nothing took 8.0 ms of work: leave them out."
+        );
         profile.files[0].linked = 1;
         assert_eq!(abouts(&profile), [""; 0]);
     }

@@ -204,8 +204,10 @@ mod tests {
     use super::*;
     use crate::schema::{Stage, Worker};
 
-    /// A profile of spans (lane, stage, kind, start, end, depth, job, opens).
-    fn profile(wall: u64, lanes: usize, spans: &[(u32, u32, u8, u64, u64, u32, u32, u32)]) -> Profile {
+    /// Lane, stage, kind, start, end, depth, job, opens.
+    type Short = (u32, u32, u8, u64, u64, u32, u32, u32);
+
+    fn profile(wall: u64, lanes: usize, spans: &[Short]) -> Profile {
         let mut profile = Profile { wall, ..Profile::default() };
         profile.workers = vec![Worker::default(); lanes];
         profile.stages = vec![Stage::default(); 8];

@@ -135,8 +135,8 @@ mod tests {
 
     #[test]
     fn what_is_written_adds_up_by_input_and_group() {
-        let mut profile = Profile::default();
-        profile.groups = vec![Group { name: "a".into(), ..Group::default() }];
+        let groups = vec![Group { name: "a".into(), ..Group::default() }];
+        let mut profile = Profile { groups, ..Profile::default() };
         let inputs = &mut profile.inputs;
         (inputs.file, inputs.member, inputs.group, inputs.fate) =
             (vec![0; 2], vec![0; 2], vec![0; 2], vec![0, 1]);

@@ -87,17 +87,11 @@ fn none<T>() -> Option<T> {
     None
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default)]
 struct Head {
     format: String,
     version: u32,
-}
-
-impl Default for Head {
-    fn default() -> Head {
-        Head { format: String::new(), version: 0 }
-    }
 }
 
 #[cfg(test)]

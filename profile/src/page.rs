@@ -126,6 +126,62 @@ mod tests {
     }
 
     #[test]
+    fn a_link_of_many_objects_gives_a_page_of_some_megabytes() {
+        use crate::schema::{Output, Portion, Span, Stage, Worker};
+        const OBJECTS: u32 = 50_000;
+        let (stages, groups) = (vec![Stage::default(); 40], vec![Default::default(); 500]);
+        let mut profile = Profile { stages, groups, ..Profile::default() };
+        for n in 0..OBJECTS {
+            profile
+                .names
+                .push(format!("/home/somebody/work/project/build/directory{}/object_number_{n}.o", n / 100));
+            profile.files.push(crate::schema::File { path: n, bytes: 123_456, inputs: 1, linked: 1 });
+            let inputs = &mut profile.inputs;
+            inputs.file.push(n);
+            inputs.member.push(0);
+            inputs.group.push(n / 100);
+            inputs.fate.push(0);
+            for column in [&mut inputs.read, &mut inputs.time, &mut inputs.unreferenced, &mut inputs.comdat] {
+                column.push(u64::from(n) * 7919 % 1_000_000);
+            }
+            for column in [&mut inputs.folded, &mut inputs.merged, &mut inputs.unwind] {
+                column.push(u64::from(n) % 1000);
+            }
+        }
+        let rows = 10 * OBJECTS;
+        profile.outputs = vec![Output {
+            portions: vec![Portion::default(); 10],
+            portion: (0..rows).map(|n| n / OBJECTS).collect(),
+            input: (0..rows).map(|n| n % OBJECTS + 1).collect(),
+            bytes: (0..rows).map(|n| u64::from(n) * 7919 % 100_000).collect(),
+            ..Output::default()
+        }];
+        let spans = 250_000;
+        profile.workers = vec![Worker { spans, ..Worker::default() }];
+        for row in 0..spans {
+            let start = u64::from(row) * 15_000;
+            let span = Span {
+                row,
+                stage: row % 40,
+                start,
+                end: start + 14_000,
+                depth: 3,
+                bytes: u64::from(row % 3) * 100_000,
+                items: 8,
+                input: row % OBJECTS + 1,
+                job: row / 100,
+                cause: row,
+                ..Span::default()
+            };
+            profile.spans.push(&span, start.saturating_sub(15_000));
+        }
+        assert_eq!(profile.check(), Ok(()));
+        let mut out = Vec::new();
+        write(&profile, &mut out).unwrap();
+        assert!(out.len() < 30_000_000, "{} bytes", out.len());
+    }
+
+    #[test]
     fn the_skeleton_has_one_place_for_everything() {
         for place in ["TITLE", "STYLE", "SCRIPT"] {
             assert_eq!(SKELETON.matches(place).count(), 1, "{place}");
