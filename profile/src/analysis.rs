@@ -79,6 +79,28 @@ pub fn complete(profile: &mut Profile) {
             profile.stages[stage as usize].critical += step.end - step.start;
         }
     }
+    profile.critical = joined(std::mem::take(&mut profile.critical), profile.wall / STEPS_MAX);
+}
+
+/// Steps of the critical path that are kept, about.
+const STEPS_MAX: u64 = 3000;
+
+/// Joins steps shorter than `least` with the one before, which gets their time.
+fn joined(path: Vec<Step>, least: u64) -> Vec<Step> {
+    let mut result: Vec<Step> = Vec::new();
+    for step in path {
+        match result.last_mut() {
+            Some(last) if step.end - step.start < least || last.end - last.start < least => {
+                // The longer one gives its name.
+                if step.end - step.start > last.end - last.start {
+                    (last.stage, last.worker) = (step.stage, step.worker);
+                }
+                last.end = step.end;
+            }
+            _ => result.push(step),
+        }
+    }
+    result
 }
 
 fn stages(profile: &mut Profile, rows: &[Span], lanes: &[Vec<Segment>]) {

@@ -156,7 +156,7 @@ mod tests {
             bytes: (0..rows).map(|n| u64::from(n) * 7919 % 100_000).collect(),
             ..Output::default()
         }];
-        let spans = 250_000;
+        let spans = 375_000;
         profile.workers = vec![Worker { spans, ..Worker::default() }];
         for row in 0..spans {
             let start = u64::from(row) * 15_000;
@@ -168,9 +168,9 @@ mod tests {
                 depth: 3,
                 bytes: u64::from(row % 3) * 100_000,
                 items: 8,
-                input: row % OBJECTS + 1,
+                input: if row % 3 == 0 { 0 } else { row % OBJECTS + 1 },
                 job: row / 100,
-                cause: row,
+                cause: if row % 2 == 0 { 0 } else { row },
                 ..Span::default()
             };
             profile.spans.push(&span, start.saturating_sub(15_000));

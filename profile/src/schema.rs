@@ -6,6 +6,9 @@
 //! *stage* one into [`Profile::stages`], an *input* a row of [`Profile::inputs`]; where there may be none, the number
 //! is one more and 0 is none.
 //!
+//! Three columns of [`Spans`] are zero in most rows and are stored sparsely ([`sparse`]); one that points to other rows
+//! says how far back they are ([`relative`]).
+//!
 //! Readers ignore keys they do not know. Whatever changes the meaning of a key raises [`VERSION`].
 
 use serde::{Deserialize, Serialize};
@@ -245,7 +248,7 @@ pub struct FlowStage {
     pub outputs: Vec<u32>,
 }
 
-/// A step of the critical path.
+/// A step of the critical path. Steps shorter than a few thousandths of the run are joined with their neighbours.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Step {
@@ -392,14 +395,18 @@ pub struct Spans {
     /// The first of the inputs it was about, plus one.
     pub input: Vec<u32>,
     /// Another name of what it was about, plus one.
+    #[serde(with = "sparse")]
     pub label: Vec<u32>,
     /// The job of which it is a claim or an item; 0 if of none.
     pub job: Vec<u32>,
     /// The job it stands for; 0 if none.
+    #[serde(with = "sparse")]
     pub opens: Vec<u32>,
     /// The shard it had to itself, plus one.
+    #[serde(with = "sparse")]
     pub shard: Vec<u32>,
     /// The row of the span that sent the item, plus one.
+    #[serde(with = "relative")]
     pub cause: Vec<u32>,
 }
 
@@ -429,6 +436,91 @@ pub struct Samples {
     pub voluntary_switches: Vec<u64>,
     /// Other switches so far.
     pub involuntary_switches: Vec<u64>,
+}
+
+/// A column of rows, plus one: stored as how many rows before its own each is, 0 for none.
+pub mod relative {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    /// Writes a column.
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    pub fn serialize<S: Serializer>(column: &[u32], serializer: S) -> Result<S::Ok, S::Error> {
+        let distance = |(row, cause): (i64, &u32)| match cause {
+            0 => 0,
+            cause => row - (i64::from(*cause) - 1),
+        };
+        serializer.collect_seq((0..).zip(column).map(distance))
+    }
+
+    /// Reads one.
+    ///
+    /// # Errors
+    /// Those of the deserializer, or rows that are none.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u32>, D::Error> {
+        let distances = Vec::<i64>::deserialize(deserializer)?;
+        let cause = |(row, distance): (i64, i64)| match distance {
+            0 => Ok(0),
+            distance => {
+                let cause = row.checked_sub(distance).and_then(|cause| u32::try_from(cause + 1).ok());
+                cause.filter(|cause| *cause > 0).ok_or_else(|| D::Error::custom("a row before the first"))
+            }
+        };
+        (0..).zip(distances).map(cause).collect()
+    }
+}
+
+/// A column that is zero in most rows: `length` rows, of which those in `at` (each less the one before) have `value`.
+pub mod sparse {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Default, Serialize, Deserialize)]
+    #[serde(default)]
+    struct Sparse {
+        length: usize,
+        at: Vec<u32>,
+        value: Vec<u32>,
+    }
+
+    /// No trace has more rows; a damaged file may say so.
+    const LENGTH_MAX: usize = 1 << 28;
+
+    /// Writes a column.
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    pub fn serialize<S: Serializer>(column: &[u32], serializer: S) -> Result<S::Ok, S::Error> {
+        let mut sparse = Sparse { length: column.len(), ..Sparse::default() };
+        let mut before = 0;
+        for (row, value) in (0..).zip(column).filter(|(_, value)| **value != 0) {
+            sparse.at.push(row - before);
+            sparse.value.push(*value);
+            before = row;
+        }
+        sparse.serialize(serializer)
+    }
+
+    /// Reads one.
+    ///
+    /// # Errors
+    /// Those of the deserializer, or rows that are none.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u32>, D::Error> {
+        let Sparse { length, at, value } = Sparse::deserialize(deserializer)?;
+        if length > LENGTH_MAX || at.len() != value.len() {
+            return Err(D::Error::custom("a sparse column does not fit together"));
+        }
+        let mut column = vec![0; length];
+        let mut row = 0usize;
+        for (step, value) in at.into_iter().zip(value) {
+            row += step as usize;
+            *column.get_mut(row).ok_or_else(|| D::Error::custom("a sparse column has too many rows"))? =
+                value;
+        }
+        Ok(column)
+    }
 }
 
 /// A row of [`Spans`].
@@ -676,5 +768,17 @@ mod tests {
         assert_eq!(profile.rows(), rows);
         profile.spans.stage[1] = 1;
         assert_eq!(profile.check(), Err("spans do not fit together".into()));
+    }
+
+    #[test]
+    fn sparse_columns_come_back() {
+        let spans = Spans { label: vec![0, 0, 7, 0, 9, 0], cause: vec![0, 1, 4, 0], ..Spans::default() };
+        let text = serde_json::to_string(&spans).unwrap();
+        assert!(text.contains(r#""cause":[0,1,-1,0]"#), "{text}");
+        assert!(text.contains(r#""label":{"length":6,"at":[2,2],"value":[7,9]}"#), "{text}");
+        assert_eq!(serde_json::from_str::<Spans>(&text).unwrap(), spans);
+        for damaged in [r#"{"length":1,"at":[1],"value":[1]}"#, r#"{"length":9,"at":[1],"value":[]}"#] {
+            assert!(serde_json::from_str::<Spans>(&format!(r#"{{"label":{damaged}}}"#)).is_err());
+        }
     }
 }

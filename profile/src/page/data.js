@@ -1,6 +1,15 @@
 // The data of the page and what is derived from them once. Times are milliseconds from here on.
 
 const profile = JSON.parse(document.getElementById("data").textContent).manifold;
+for (const name of ["label", "opens", "shard"]) {
+  // These columns are stored without their zeros.
+  const { length, at, value } = profile.spans[name], column = new Uint32Array(length);
+  let row = 0;
+  at.forEach((step, n) => { row += step; column[row] = value[n]; });
+  profile.spans[name] = column;
+}
+// How far back the sender is becomes its row, plus one.
+profile.spans.cause = profile.spans.cause.map((back, row) => (back ? row - back + 1 : 0));
 const WAIT = 1, MAIN = 2;
 const KINDS = ["code", "read-only", "data", "bss", "unwind", "debug", "symbols", "dynamic", "other"];
 
