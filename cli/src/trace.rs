@@ -73,7 +73,6 @@ pub struct Watch {
 pub struct Taken {
     places: Vec<Place>,
     raw: Raw,
-    record: Option<Record>,
 }
 
 /// What a [`Record`] is made from.
@@ -120,12 +119,13 @@ impl Watch {
         let wall = self.tracer.now();
         let facts = machine::facts(config, threads_by, self.began, outcome.succeeded);
         let raw = Raw { trace: self.tracer.collect(), account: outcome.account.take(), facts, wall };
-        let mut taken = Taken { places: Vec::new(), raw, record: None };
+        let mut taken = Taken { places: Vec::new(), raw };
         if self.profile == Profile::Table {
-            let record = taken.raw.record();
+            let Raw { trace, account, facts, wall } = &taken.raw;
+            let mut record = record::summary(trace, account.as_ref(), facts.clone(), *wall);
+            record.advice = profile::advice::advise(&record);
             // Nobody is left to tell if standard error is closed.
             let _ = write!(std::io::stderr().lock(), "{}", profile::table::table(&record, is_coloured));
-            taken.record = Some(record);
         }
         let mut open = |option: String, place: Result<Place, String>| match place {
             Ok(place) => taken.places.push(place),
@@ -171,9 +171,10 @@ impl Taken {
 
     /// Writes the files; what goes wrong.
     pub fn write(self) -> Vec<Problem> {
-        let Taken { places, raw, record } = self;
-        let mut record = record.unwrap_or_else(|| raw.record());
+        let Taken { places, raw } = self;
+        let mut record = raw.record();
         record.predictions = profile::whatif::predict(&record, &profile::whatif::USUAL);
+        // Some of it speaks of predictions.
         record.advice = profile::advice::advise(&record);
         let mut problems = Vec::new();
         for place in places {
@@ -189,7 +190,6 @@ impl Raw {
     fn record(&self) -> Record {
         let mut record = record::record(&self.trace, self.account.as_ref(), self.facts.clone(), self.wall);
         profile::analysis::complete(&mut record);
-        record.advice = profile::advice::advise(&record);
         record
     }
 

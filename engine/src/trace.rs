@@ -42,9 +42,11 @@ pub const LANE: &str = "(lane)";
 pub const HELP: &str = "(help)";
 
 /// Nanoseconds between two readings of a thread's processor time, at least.
-const CPU_STEP: u64 = 50_000;
+const CPU_STEP: u64 = 300_000;
+/// Spans a lane has room for at first.
+const SPANS_FIRST: usize = 4096;
 /// Nanoseconds between two readings of what the process uses, at least.
-const SAMPLE_STEP: u64 = 5_000_000;
+const SAMPLE_STEP: u64 = 10_000_000;
 
 /// What a span or an item is about. Cheap to make: say what it is later, in [`Trace::resolve_labels`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -379,7 +381,7 @@ impl Shared {
             worker: None,
             last,
             open: Vec::new(),
-            spans: Vec::new(),
+            spans: Vec::with_capacity(SPANS_FIRST),
             // The first thread is the one that made the tracer: what it used since the epoch is its own.
             cpu: if lanes.is_empty() { vec![(0, self.cpu_at_epoch)] } else { Vec::new() },
             next_cpu: 0,

@@ -113,40 +113,44 @@ fn cost(plan: &Plan, corpus: &Corpus) -> Result<String> {
     Ok(text)
 }
 
-/// The fastest of some traces on a number of workers: its time in milliseconds, and the file.
-fn fastest(plan: &Plan, corpus: &Corpus, threads: u32) -> Result<(f64, PathBuf)> {
+/// The fastest of some traces on each number of workers, taken in turns: their times in milliseconds. The file of the
+/// first is left at `kept`.
+fn fastest(plan: &Plan, corpus: &Corpus, threads: &[u32], kept: &Path) -> Result<Vec<f64>> {
     let trace = plan.place.join("traced.json");
-    let kept = plan.place.join(format!("traced-{threads}.json"));
-    let mut least = f64::INFINITY;
+    let mut least = vec![f64::INFINITY; threads.len()];
     for round in 0..=plan.runs {
-        link(plan, &plan.manifold, corpus, &["--no-fork", "--trace=TRACE.json"], threads)?;
-        let whole: Value = serde_json::from_slice(&fs::read(&trace)?)?;
-        let wall = whole["manifold"]["wall"].as_f64().context("the trace has no time")? / 1e6;
-        if round > 0 && wall < least {
-            least = wall;
-            fs::rename(&trace, &kept)?;
+        for (n, threads) in threads.iter().enumerate() {
+            link(plan, &plan.manifold, corpus, &["--no-fork", "--trace=TRACE.json"], *threads)?;
+            let whole: Value = serde_json::from_slice(&fs::read(&trace)?)?;
+            let wall = whole["manifold"]["wall"].as_f64().context("the trace has no time")? / 1e6;
+            if round > 0 && wall < least[n] {
+                least[n] = wall;
+                if n == 0 {
+                    fs::rename(&trace, kept)?;
+                }
+            }
         }
     }
-    Ok((least, kept))
+    Ok(least)
 }
 
 fn predictions(plan: &Plan, corpus: &Corpus) -> Result<String> {
-    let (alone, trace) = fastest(plan, corpus, 1)?;
+    let trace = plan.place.join("traced-1.json");
+    let processors = std::thread::available_parallelism().map_or(1, usize::from) as u32;
+    let tried = plan.threads.iter().copied().filter(|threads| *threads <= processors);
+    let tried: Vec<u32> = std::iter::once(1).chain(tried).collect();
+    let measured = fastest(plan, corpus, &tried, &trace)?;
+    let alone = measured[0];
     let mut text = format!(
         "\nRecorded on one worker: {alone:.1} ms.\n\n| workers | predicted, ms | measured, ms | off by |\n|---|---|---|---|\n"
     );
-    let processors = std::thread::available_parallelism().map_or(1, usize::from) as u32;
-    for threads in plan.threads.iter().filter(|threads| **threads <= processors) {
+    for (threads, measured) in tried.iter().zip(measured).skip(1) {
         let mut command = Command::new(&plan.manifold);
         command.args(["trace", "whatif", "--json"]).arg(format!("--threads={threads}")).arg(&trace);
         let output = command.output().context("cannot run manifold")?;
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let predicted: Value = serde_json::from_slice(&output.stdout)?;
         let predicted = predicted[0]["wall"].as_f64().context("there is no prediction")? / 1e6;
-        let (measured, kept) = fastest(plan, corpus, *threads)?;
-        if kept != trace {
-            fs::remove_file(kept)?;
-        }
         let off = (predicted / measured - 1.0) * 100.0;
         text += &format!("| {threads} | {predicted:.1} | {measured:.1} | {off:+.1} % |\n");
     }

@@ -38,8 +38,8 @@ use std::sync::{Mutex, PoisonError};
 pub struct Account {
     /// By [`FileId`].
     pub inputs: Vec<InputAccount>,
-    /// The files that were read, as found, with their sizes in bytes.
-    pub files: Vec<(&'static Path, u64)>,
+    /// The files that were read, as found.
+    pub files: Vec<&'static Path>,
     /// What was written: the output, and the file for debug information if there is one.
     pub outputs: Vec<FileAccount>,
     /// By position among the linked objects: the input.
@@ -175,10 +175,9 @@ pub fn inputs(cx: &Cx, inputs: &Inputs, opened: &Opened) {
             input.read = size;
         }
     }
-    let size_of = |path: &&'static Path| (*path, std::fs::metadata(path).map_or(0, |data| data.len()));
     let mut account = cx.recorder.account.lock().unwrap_or_else(PoisonError::into_inner);
     account.inputs = list;
-    account.files = opened.paths.iter().map(size_of).collect();
+    account.files.clone_from(&opened.paths);
 }
 
 fn of_file(file: &File) -> InputAccount {

@@ -20,6 +20,25 @@ use std::path::Path;
 /// Points of a channel that are kept.
 const POINTS_MAX: usize = 2000;
 
+/// What the table needs of the record of a link, in a fraction of the time: sums, but no spans.
+pub fn summary(trace: &Trace, account: Option<&Account>, link: Link, wall: u64) -> Profile {
+    let nothing = Account::default();
+    let account = account.unwrap_or(&nothing);
+    let mut profile = Profile { format: FORMAT.into(), version: VERSION, link, wall, ..Profile::default() };
+    let mut names = Names::default();
+    files_and_inputs(&mut profile, account, &mut names);
+    profile.outputs = account.outputs.iter().map(output).collect();
+    let spans = Spans::of(trace);
+    let about = spans.about(account);
+    profile.stages = spans.stages(trace);
+    spans.sums(trace, &mut profile.stages);
+    times(&mut profile, trace, &spans, &about, account);
+    profile.workers = trace.lanes.iter().map(|lane| worker(lane, wall)).collect();
+    profile.usage = whole_usage(trace);
+    profile.names = names.list;
+    profile
+}
+
 /// The record of a link.
 pub fn record(trace: &Trace, account: Option<&Account>, link: Link, wall: u64) -> Profile {
     let nothing = Account::default();
@@ -80,8 +99,8 @@ fn files_and_inputs(profile: &mut Profile, account: &Account, names: &mut Names)
             profile.files.len() as u32 - 1
         })
     };
-    for (path, bytes) in &account.files {
-        add(profile, path, *bytes, names);
+    for path in &account.files {
+        add(profile, path, std::fs::metadata(path).map_or(0, |data| data.len()), names);
     }
     let mut files = Vec::with_capacity(account.inputs.len());
     let mut last: Option<(&Path, u32)> = None;
@@ -202,6 +221,24 @@ impl<'t> Spans<'t> {
             }
         }
         about
+    }
+
+    /// Adds up what [`profile::analysis::complete`] would from the rows.
+    fn sums(&self, trace: &Trace, stages: &mut [Stage]) {
+        for stage in stages.iter_mut() {
+            stage.from = u64::MAX;
+        }
+        for lane in &trace.lanes {
+            for (span, own) in lane.spans.iter().zip(lane.own_times()) {
+                let stage = &mut stages[self.stages[span.stage] as usize];
+                stage.busy += own;
+                stage.from = stage.from.min(span.start);
+                stage.to = stage.to.max(span.end);
+                stage.spans += u64::from(matches!(span.kind, Kind::Work | Kind::Lane | Kind::Wait));
+                stage.bytes += span.bytes;
+                stage.items += span.items;
+            }
+        }
     }
 
     /// The stages by first start, with their processor time.
@@ -345,16 +382,14 @@ fn channel(stats: &engine::trace::ChannelStats) -> Channel {
     let mut points = Points::default();
     let mut before = 0;
     for chunk in stats.points.chunks(step) {
-        // Of several points the one that says most.
-        let Some((time, _)) = chunk.first() else { continue };
-        let value = chunk.iter().map(|(_, value)| *value).max().unwrap_or(0);
-        points.after.push(time - before);
-        points.value.push(value.into());
-        before = *time;
-    }
-    if let Some((time, value)) = stats.points.last() {
-        points.after.push(time - before);
-        points.value.push((*value).into());
+        // Of several points the highest, and the last.
+        let highest = chunk.iter().max_by_key(|(_, value)| *value);
+        let last = chunk.last().filter(|last| Some(*last) != highest);
+        for (time, value) in highest.into_iter().chain(last) {
+            points.after.push(time - before);
+            points.value.push((*value).into());
+            before = *time;
+        }
     }
     Channel {
         flow: stats.flow.into(),
