@@ -6,5 +6,5 @@ set -eu
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
 apt-get install -y -qq --no-install-recommends \
-    binutils clang-19 cmake elfutils g++ gcc gdb libc6-dev libclang-rt-19-dev libstdc++-12-dev lld-19 llvm-19 make \
+    binutils chromium clang-19 cmake elfutils g++ gcc gdb libc6-dev libclang-rt-19-dev libstdc++-12-dev lld-19 llvm-19 make \
     musl-tools ninja-build >/dev/null

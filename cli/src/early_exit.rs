@@ -12,6 +12,7 @@
 //! `unsafe` is for `fork` and what goes with it, which have no safe interface.
 
 use libc::{SIGHUP, SIGINT, SIGKILL, SIGTERM, c_int, c_uint, c_void, pid_t};
+use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 /// What the parent forwards.
@@ -113,24 +114,38 @@ fn interrupted() -> bool {
 }
 
 impl Caller {
+    /// Ends the command with a code, for its caller: everything the caller waits for has been written. This process may
+    /// go on with files it has open, which are named by their descriptors; everything else is closed. True if there is
+    /// no other process, and so nothing has ended.
+    pub fn release(&self, code: u8, kept: &[RawFd]) -> bool {
+        let Some(pipe) = self.pipe else { return true };
+        let mut kept: Vec<c_uint> =
+            kept.iter().chain([&pipe]).map(|descriptor| *descriptor as c_uint).collect();
+        kept.sort_unstable();
+        // SAFETY: nothing uses a descriptor but those kept from here on. `close_range` takes a range of descriptors and
+        // flags; where the kernel has none, the streams at least are closed.
+        unsafe {
+            for stream in 0..3 {
+                libc::close(stream);
+            }
+            let mut first: c_uint = 3;
+            for descriptor in kept {
+                if descriptor > first {
+                    libc::syscall(libc::SYS_close_range, first, descriptor - 1, 0 as c_uint);
+                }
+                first = first.max(descriptor + 1);
+            }
+            libc::syscall(libc::SYS_close_range, first, c_uint::MAX, 0 as c_uint);
+            libc::prctl(libc::PR_SET_PDEATHSIG, 0);
+            libc::write(pipe, (&raw const code).cast::<c_void>(), 1);
+        }
+        false
+    }
+
     /// Ends the command with a code. Everything that was to be written has been; what is left is for the kernel.
     pub fn end(self, code: u8) -> ! {
-        if let Some(pipe) = self.pipe {
-            let pipe_number = pipe as c_uint;
-            // SAFETY: nothing uses a descriptor but `pipe` from here on. `close_range` takes a range of descriptors and
-            // flags; where the kernel has none, the streams at least are closed.
-            unsafe {
-                for stream in 0..3 {
-                    libc::close(stream);
-                }
-                if pipe > 3 {
-                    libc::syscall(libc::SYS_close_range, 3 as c_uint, pipe_number - 1, 0 as c_uint);
-                }
-                libc::syscall(libc::SYS_close_range, pipe_number + 1, c_uint::MAX, 0 as c_uint);
-                libc::prctl(libc::PR_SET_PDEATHSIG, 0);
-                libc::write(pipe, (&raw const code).cast::<c_void>(), 1);
-            }
-        }
+        // If it has been released, nobody reads this any more.
+        self.release(code, &[]);
         // SAFETY: buffers of the standard streams have been flushed, and nothing else is to be run at exit.
         unsafe { libc::_exit(code.into()) }
     }

@@ -33,7 +33,7 @@ pub fn directories() -> String {
 /// The answer to `--help`.
 pub fn help() -> StyledStr {
     let mut command = Command::new("manifold")
-        .override_usage("manifold [OPTION | FILE | @FILE]..\n       manifold -run COMMAND [ARG]..")
+        .override_usage("manifold [OPTION | FILE | @FILE]..\n       manifold -run [--trace=DIR] COMMAND [ARG]..\n       manifold trace --help")
         .about(VERSION)
         .disable_help_flag(true)
         .disable_version_flag(true)

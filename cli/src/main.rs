@@ -13,29 +13,35 @@ mod reproduce;
 mod help;
 mod messages;
 mod threads;
-mod profile;
+mod trace;
 mod signals;
 mod early_exit;
 mod memory;
 mod run;
 
-use engine::Tracer;
+use messages::Rules;
 use resolve::{Environment, Resolved};
-use stages::config::{Config, Profile};
+use stages::config::Config;
 use stages::link::{Outcome, link};
 use stages::report::Severity;
 use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Instant;
+use trace::Watch;
 use typed::{Questions, Typed};
 
 fn main() -> ExitCode {
+    let main = Instant::now();
     memory::keep();
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     if let [first, command @ ..] = arguments.as_slice()
         && (first == "-run" || first == "--run")
     {
         return run::run(command);
+    }
+    if trace::is_command(&arguments) {
+        return trace::run_command(&arguments[1..]);
     }
     let mut typed = parse::parse(&arguments);
     if let Some(directory) = &typed.directory
@@ -49,34 +55,45 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let wants_fork = !typed.no_fork;
-    let Resolved { config, problems, rules } = resolve::resolve(typed, Environment::of_process());
+    let Resolved { mut config, problems, rules } = resolve::resolve(typed, Environment::of_process());
     rules.print(&problems);
     if rules.any_fatal(&problems) {
         return ExitCode::FAILURE;
     }
+    let directory = trace::directory_for(std::env::var_os(trace::VARIABLE));
+    let beginning = trace::Beginning::read(main);
     let caller = early_exit::fork(wants_fork);
     signals::clean_up_when_stopped();
-    let outcome = linked(config);
+    let watch = Watch::start(beginning, &config.profile, directory);
+    let (mut outcome, threads_by) = linked(&mut config, &watch);
     print(&outcome.listing);
+    let mut warnings = Vec::new();
+    let taken = watch.take(&config, threads_by, rules.is_coloured(), &mut outcome, &mut warnings);
     rules.print(&outcome.problems);
-    let failed = !outcome.succeeded || rules.any_fatal(&outcome.problems);
-    caller.end(failed.into())
+    // A trace that fails never fails its link.
+    let about_traces = Rules { fatal_warnings: false, ..rules };
+    about_traces.print(&warnings);
+    let code = u8::from(!outcome.succeeded || rules.any_fatal(&outcome.problems));
+    if let Some(taken) = taken {
+        let is_alone = taken.must_be_awaited() || caller.release(code, &taken.descriptors());
+        let problems = taken.write();
+        if is_alone {
+            about_traces.print(&problems);
+        }
+    }
+    caller.end(code)
 }
 
-/// Links on as many threads as may be used, and profiles that if asked to.
-fn linked(mut config: Config) -> Outcome {
+/// Links on as many threads as may be used; says what decided how many.
+fn linked(config: &mut Config, watch: &Watch) -> (Outcome, &'static str) {
     let claim = threads::claim(config.threads);
     config.threads = Some(claim.threads());
-    let tracer = if config.profile == Profile::Off { Tracer::off() } else { Tracer::on() };
-    let mut outcome = link(&config, &tracer);
+    let mut outcome = link(config, watch.tracer());
     if config.noinhibit_exec && outcome.succeeded {
         // The output was wanted in spite of these.
         outcome.problems.iter_mut().for_each(|problem| problem.severity = Severity::Warning);
     }
-    if let Err(problem) = profile::save(&config.profile, &tracer.collect()) {
-        outcome.problems.push(problem);
-    }
-    outcome
+    (outcome, claim.decided_by())
 }
 
 /// Answers the questions on the command line; true if there is nothing else to do.

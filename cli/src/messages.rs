@@ -64,16 +64,25 @@ impl Rules {
         problems.iter().any(|problem| self.severity(problem) == Some(Severity::Error))
     }
 
+    fn choice(self) -> ColorChoice {
+        match self.style.color {
+            Color::Auto => AutoStream::choice(&io::stderr()),
+            Color::Always => ColorChoice::Always,
+            Color::Never => ColorChoice::Never,
+        }
+    }
+
+    /// Whether what goes to standard error is in colour.
+    pub fn is_coloured(self) -> bool {
+        self.choice() != ColorChoice::Never
+    }
+
     /// Shows problems on standard error.
     pub fn print(self, problems: &[Problem]) {
         if problems.is_empty() {
             return;
         }
-        let choice = match self.style.color {
-            Color::Auto => AutoStream::choice(&io::stderr()),
-            Color::Always => ColorChoice::Always,
-            Color::Never => ColorChoice::Never,
-        };
+        let choice = self.choice();
         let mut text = Vec::new();
         self.write(problems, &mut text);
         // Nobody is left to tell if standard error is closed.

@@ -6,8 +6,8 @@
 
 use crate::messages::Rules;
 use crate::options::path;
-use crate::profile;
 use crate::reproduce;
+use crate::trace;
 use crate::typed::Typed;
 use stages::config::{BuildId, Config, Format, Icf, InputName, OutputKind, Strip, UnresolvedPolicy};
 use stages::report::Problem;
@@ -91,7 +91,7 @@ pub fn resolve(typed: Typed, environment: Environment) -> Resolved {
         config.package_metadata = None;
         config.gdb_index = false;
     }
-    problems.extend(profile::check(&config.profile));
+    problems.extend(trace::check(&config.profile));
 
     // -w takes --fatal-warnings back: what is not shown cannot fail a link.
     config.fatal_warnings &= typed.style.warnings;

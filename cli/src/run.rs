@@ -6,12 +6,15 @@
 //! manifold in its place. The library (`run/hook.rs`) is built beside the command and finds manifold by its
 //! own location, so nothing needs to be configured.
 //!
+//! With `--trace=DIR` in front of the command every link leaves its trace in a directory ([`traced`]).
+//!
 //! Out of reach are linkers started by a process that loads no libraries: a statically linked program, or
 //! one with raised privileges. What they start in turn (a static `go` starting gcc) is within reach again.
 //! Programs that insist on being the first library, as the shared address sanitizer does, have to be told
 //! (`ASAN_OPTIONS=verify_asan_link_order=0`).
 
 mod linkers;
+mod traced;
 
 use crate::messages::{Rules, Style};
 use stages::report::Problem;
@@ -28,11 +31,21 @@ const HOOK: &str = "libmanifold_run.so";
 /// Where the library is looked for, from the directory of the command.
 const HOOK_PLACES: [&str; 2] = ["", "../lib/manifold"];
 
-/// Runs a command in place of this process; returns only if that is impossible.
-pub fn run(command: &[OsString]) -> ExitCode {
+/// Runs a command in place of this process; returns only if that is impossible, or if the build is traced.
+pub fn run(words: &[OsString]) -> ExitCode {
+    let (directory, command) = match traced::directory(words) {
+        Ok(found) => found,
+        Err(problem) => return fail(problem, 1),
+    };
     let (problem, code) = match prepare(command) {
         Ok(mut prepared) => {
-            let error = prepared.exec();
+            let error = match directory {
+                None => prepared.exec(),
+                Some(directory) => match traced::run(&mut prepared, command, &directory) {
+                    Ok(code) => return code,
+                    Err(error) => error,
+                },
+            };
             let program = prepared.get_program().to_string_lossy();
             // As env(1) has it: 127 if there is no such program, 126 if it cannot be run.
             let code = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
@@ -40,6 +53,10 @@ pub fn run(command: &[OsString]) -> ExitCode {
         }
         Err(problem) => (problem, 1),
     };
+    fail(problem, code)
+}
+
+fn fail(problem: Problem, code: u8) -> ExitCode {
     Rules { style: Style::default(), error_limit: 0, fatal_warnings: false }.print(&[problem]);
     ExitCode::from(code)
 }
@@ -47,7 +64,8 @@ pub fn run(command: &[OsString]) -> ExitCode {
 /// The command to execute, with its environment.
 fn prepare(command: &[OsString]) -> Result<Command, Problem> {
     let [program, arguments @ ..] = command else {
-        return Err(Problem::error("-run: missing command").note("usage: manifold -run COMMAND [ARG].."));
+        return Err(Problem::error("-run: missing command")
+            .note("usage: manifold -run [--trace=DIR] COMMAND [ARG].."));
     };
     let myself = std::env::current_exe()
         .map_err(|error| Problem::error(format!("-run: cannot find my own executable: {error}")))?;

@@ -32,6 +32,22 @@ pub fn handle(signal: c_int, handler: extern "C" fn(c_int)) {
     }
 }
 
+/// Lives on when the terminal sends a signal, which its other processes get, too: for waiting how they end.
+///
+/// A handler that does nothing, and not SIG_IGN, which children would inherit.
+pub fn leave_to_children() {
+    extern "C" fn nothing(_: c_int) {}
+    for signal in [SIGINT, libc::SIGQUIT] {
+        // SAFETY: the structure is plain data for which all zeros is a valid value; the handler touches nothing.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = nothing as *const () as usize;
+            action.sa_flags = libc::SA_RESTART;
+            libc::sigaction(signal, &action, std::ptr::null_mut());
+        }
+    }
+}
+
 /// The handler: only calls that are allowed in one (signal-safety(7)).
 extern "C" fn stop(signal: c_int) {
     stages::commit::remove_temporaries();

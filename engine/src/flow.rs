@@ -56,6 +56,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::pool::{Job, Panicked, Pool};
 use crate::sync::{AtomicBool, Mutex, Ordering, fence, lock, unlock};
+use crate::trace::{FlowRecord, Kind, Label, Part};
 use channel::{Chan, Link};
 use stage::{Desk, Indexed, Node, Parallel, Serial, Sharded, Source};
 
@@ -108,9 +109,16 @@ struct Frozen {
     pool: Pool,
     /// Furthest downstream first.
     desks: Vec<Arc<Desk>>,
+    /// For traces.
+    job: u32,
 }
 
 impl Core {
+    /// The flow as a job, in traces.
+    fn job(&self) -> u32 {
+        self.frozen.get().map_or(0, |frozen| frozen.job)
+    }
+
     fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
     }
@@ -266,14 +274,17 @@ impl<'env, E: Send + 'env> Flow<'env, E> {
             Err(message) => return wrong(message),
         };
         for link in &self.links {
-            link.watch(pool.tracer().is_on());
+            link.watch(pool.tracer());
         }
-        let desks = order.iter().map(|&at| Arc::clone(self.nodes[at].desk())).collect();
-        let _ = self.core.frozen.set(Frozen { pool: pool.handle(), desks });
+        let desks: Vec<Arc<Desk>> = order.iter().map(|&at| Arc::clone(self.nodes[at].desk())).collect();
+        let job = self.leave_graph(&desks, pool);
+        let span = pool.tracer().span_of(self.name, Part::opening(Kind::Flow, job), || (Label::None, 0));
+        let _ = self.core.frozen.set(Frozen { pool: pool.handle(), desks, job });
         self.core.settle();
         let nodes = order.iter().map(|&at| &*self.nodes[at]).collect();
         let running = Running { core: &self.core, nodes, failure: Mutex::new(None) };
         pool.complete(&running);
+        drop(span);
         for link in &self.links {
             link.report(self.name, pool.tracer());
         }
@@ -287,6 +298,17 @@ impl<'env, E: Send + 'env> Flow<'env, E> {
                 wrong(format!("stage {} waits for a sender that is no stage's", node.desk().name()))
             }
         }
+    }
+
+    /// Puts the graph in the trace; returns the number of the job there.
+    fn leave_graph(&self, desks: &[Arc<Desk>], pool: &Pool) -> u32 {
+        let job = pool.tracer().new_job();
+        if pool.tracer().is_on() {
+            let channels = self.links.iter().map(|link| (link.name(), link.capacity())).collect();
+            let stages = desks.iter().map(|desk| desk.record(&self.links)).collect();
+            pool.tracer().add_flow(FlowRecord { name: self.name, job, channels, stages });
+        }
+        job
     }
 
     fn desks(&self) -> Vec<Arc<Desk>> {
@@ -335,7 +357,7 @@ mod tests {
     use std::sync::atomic::AtomicUsize;
 
     use super::*;
-    use crate::trace::{Label, Tracer};
+    use crate::trace::Tracer;
 
     fn on<R: Send>(threads: usize, f: impl FnOnce(&Pool) -> R + Send) -> R {
         crate::run(NonZeroUsize::new(threads).unwrap(), &Tracer::off(), f).unwrap()

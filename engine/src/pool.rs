@@ -42,7 +42,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use crate::sync::{Mutex, MutexGuard, Ordering, fence, lock, thread, thread_local, unlock};
-use crate::trace::{Tracer, WAIT};
+use crate::trace::{HELP, Kind, LANE, Label, MAIN, Part, Span, Tracer, WAIT};
 use board::{Board, Shared, Woken};
 
 /// Stack of a started worker, in bytes: what a main thread usually has.
@@ -73,8 +73,10 @@ pub fn run<R: Send>(
     let pool = Pool { shared: Arc::new(Shared::new(threads.get(), tracer.clone())) };
     let seat = Seat::take(&pool.shared, 0);
     tracer.name_lane(0);
+    let main = tracer.span_of(MAIN, Part::opening(Kind::Main, 0), || (Label::None, 0));
     let result = catch_unwind(AssertUnwindSafe(|| f(&pool)));
     pool.shared.shut_down();
+    drop(main);
     drop(seat);
     result.map_err(|payload| caught(payload, "main", String::new()))
 }
@@ -135,9 +137,16 @@ impl Pool {
         a: impl FnOnce() -> A + Send,
         b: impl FnOnce() -> B + Send,
     ) -> (A, B) {
-        let lane = Lane { task: Mutex::new(Some(b)), result: Mutex::new(None) };
+        let job = self.tracer().new_job();
+        let _span = self.tracer().span_of(LANE, Part::opening(Kind::Join, job), || (Label::None, 0));
+        let a = || {
+            let _span = self.lane_span(job);
+            a()
+        };
+        let lane = Lane { task: Mutex::new(Some(b)), result: Mutex::new(None), job };
         if self.runs_inline() {
             let first = a();
+            let _span = self.lane_span(job);
             return (first, b_now(lane));
         }
         let first = self.enter(&lane, || catch_unwind(AssertUnwindSafe(a)));
@@ -153,6 +162,17 @@ impl Pool {
     pub fn serial<R>(&self, stage: &'static str, f: impl FnOnce() -> R) -> R {
         let _span = self.tracer().span(stage);
         f()
+    }
+
+    /// The span of one of a pair of lanes.
+    fn lane_span(&self, job: u32) -> Span<'_> {
+        let part = Part { kind: Kind::Lane, ..Part::of(job) };
+        self.tracer().span_of(LANE, part, || (Label::None, 0))
+    }
+
+    /// A span in which the calling worker waits.
+    fn wait_span(&self) -> Span<'_> {
+        self.tracer().span_of(WAIT, Part { kind: Kind::Wait, ..Part::default() }, || (Label::None, 0))
     }
 
     /// The worker and the job the calling thread is in, if it is a worker of this pool.
@@ -231,7 +251,7 @@ impl Pool {
                         self.shared.lock()
                     }
                     None => {
-                        let _span = self.tracer().span(WAIT);
+                        let _span = self.wait_span();
                         self.shared.sleep(board, worker, id).0
                     }
                 };
@@ -241,6 +261,8 @@ impl Pool {
 
     /// Joins the job at `position` as a helper until its `work` returns. `searching`: we are counted as such.
     fn help(&self, mut board: MutexGuard<'_, Board>, position: usize, searching: bool) {
+        let part = Part { kind: Kind::Help, ..Part::default() };
+        let _span = self.tracer().span_of(HELP, part, || (Label::None, 0));
         let listed = &mut board.jobs[position];
         listed.helpers += 1;
         let (id, job) = (listed.id, listed.job);
@@ -312,9 +334,11 @@ fn serve(pool: Pool, worker: usize) {
                 // Before the last look, which `sleep` takes.
                 pool.shared.end_search();
             }
+            let _span = pool.wait_span();
             (board, searching) = pool.shared.sleep(board, worker, 0);
         }
     }
+    pool.tracer().end_lane();
 }
 
 /// Ends the process if dropped: armed where unwinding would leave helpers with a dangling job.
@@ -331,6 +355,8 @@ impl Drop for AbortOnUnwind {
 struct Lane<F, R> {
     task: Mutex<Option<F>>,
     result: Mutex<Option<thread::Result<R>>>,
+    /// For traces.
+    job: u32,
 }
 
 impl<F: FnOnce() -> R + Send, R: Send> Job for Lane<F, R> {
@@ -338,9 +364,10 @@ impl<F: FnOnce() -> R + Send, R: Send> Job for Lane<F, R> {
         lock(&self.task).is_some()
     }
 
-    fn work(&self, _: &Pool) {
+    fn work(&self, pool: &Pool) {
         let task = lock(&self.task).take();
         if let Some(task) = task {
+            let _span = pool.lane_span(self.job);
             let result = catch_unwind(AssertUnwindSafe(task));
             *lock(&self.result) = Some(result);
         }

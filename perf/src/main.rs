@@ -15,6 +15,7 @@ mod report;
 mod plot;
 mod scratch;
 mod tools;
+mod traces;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -43,6 +44,8 @@ enum Task {
     Corpora(CorporaOptions),
     /// Run linkers side by side on workloads that have been built.
     Compare(CompareOptions),
+    /// What traces cost, and whether their predictions come true.
+    Traces(TracesOptions),
     /// Draw a result of `compare` as SVG files.
     Plot(PlotOptions),
     /// Count the instructions of small links (with valgrind) and compare with the figures that are kept.
@@ -114,6 +117,32 @@ struct CompareOptions {
 }
 
 #[derive(Args)]
+struct TracesOptions {
+    /// Workloads (names, or directories with a slash in them) [default: all that have been built].
+    names: Vec<String>,
+
+    /// The manifold to measure [default: the one built beside this program].
+    #[arg(long, value_name = "PATH")]
+    manifold: Option<PathBuf>,
+
+    /// Another build of it, to compare links without a trace with.
+    #[arg(long, value_name = "PATH")]
+    baseline: Option<PathBuf>,
+
+    /// Numbers of workers to predict; cost is measured with the largest.
+    #[arg(long, value_delimiter = ',', default_value = "2")]
+    threads: Vec<u32>,
+
+    /// Measurements of each.
+    #[arg(long, default_value_t = 7)]
+    runs: u32,
+
+    /// Folder for outputs and traces.
+    #[arg(long, value_name = "FOLDER", default_value = "/dev/shm")]
+    place: PathBuf,
+}
+
+#[derive(Args)]
 struct PlotOptions {
     /// The result.json to draw; the pictures are put beside it [default: the last in the cache].
     result: Option<PathBuf>,
@@ -158,6 +187,7 @@ fn run() -> Result<()> {
     match options.command {
         Task::Corpora(chosen) => build_corpora(&cache, &chosen),
         Task::Compare(chosen) => compare(&cache, &chosen),
+        Task::Traces(chosen) => traces(&cache, chosen),
         Task::Plot(chosen) => plot(&cache, chosen.result),
         Task::Instructions(chosen) => instructions(&cache, &chosen),
     }
@@ -241,6 +271,23 @@ fn instructions(cache: &corpora::Cache, chosen: &InstructionsOptions) -> Result<
     let figures = instructions::Figures::count(&linkers, &cache.built(&names)?)?;
     print!("{}", figures.table(&older));
     if chosen.keep { figures.keep(&file) } else { figures.check(&older) }
+}
+
+/// Measures traces and shows what came out.
+fn traces(cache: &corpora::Cache, chosen: TracesOptions) -> Result<()> {
+    ensure!(chosen.runs > 0, "--runs must be at least 1");
+    let beside = env::current_exe()?.with_file_name("manifold");
+    let plan = traces::Plan {
+        manifold: fs::canonicalize(chosen.manifold.unwrap_or(beside)).context("build manifold first")?,
+        baseline: chosen.baseline.map(fs::canonicalize).transpose().context("there is no such baseline")?,
+        corpora: cache.built(&chosen.names)?,
+        place: fs::canonicalize(&chosen.place)
+            .with_context(|| format!("there is no {}", chosen.place.display()))?,
+        threads: chosen.threads,
+        runs: chosen.runs,
+    };
+    println!("{}", traces::run(&plan)?);
+    Ok(())
 }
 
 /// Draws a result, by default the last one.

@@ -449,6 +449,16 @@ pub fn part_range(sizes: &Sizes, chunk: Chunk, part: usize, size: u64) -> (u64, 
     }
 }
 
+/// The object a part of a chunk is about, as a position in [`Selection::objects`], if it is about one.
+pub fn part_owner(sizes: &Sizes, chunk: Chunk, part: usize) -> Option<usize> {
+    match chunk {
+        Chunk::EhFrame => sizes.unwind.part_owner(part),
+        Chunk::Symtab => sizes.symtab.symtab_owner(part),
+        Chunk::Strtab => sizes.symtab.strtab_owner(part),
+        _ => None,
+    }
+}
+
 /// Writes a part of a chunk; `out` is zeroed and has the part's size, `address` is the part's address.
 pub fn write_part(image: &Image, chunk: Chunk, part: usize, address: u64, out: &mut [u8]) {
     match chunk {

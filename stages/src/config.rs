@@ -446,6 +446,8 @@ pub enum Profile {
     Table,
     /// A file; the ending decides the format.
     File(PathBuf),
+    /// `--time-trace`: a file whatever its ending, or one named after the output.
+    TimeTrace(Option<PathBuf>),
 }
 
 /// `-z` keywords with an effect.

@@ -1,5 +1,6 @@
 //! What every stage of one link is given.
 
+use crate::account::Recorder;
 use crate::config::Config;
 use crate::report::{Failed, Problems};
 use engine::Pool;
@@ -13,6 +14,8 @@ pub struct Cx<'a> {
     pub pool: &'a Pool,
     /// Where problems go.
     pub problems: &'a Problems,
+    /// Where a traced link says what became of the inputs.
+    pub recorder: &'a Recorder,
 }
 
 impl Cx<'_> {

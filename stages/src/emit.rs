@@ -10,10 +10,12 @@
 
 mod alloc;
 mod debug;
+mod owners;
 mod target;
 
 pub use alloc::relocate_record;
 pub(crate) use debug::{forgets_folded, tombstone};
+pub use owners::{Extent, for_each_extent};
 pub use target::{Target, for_debug, targets};
 
 use crate::chunks::{self, Chunk};

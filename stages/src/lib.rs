@@ -46,6 +46,7 @@ pub mod commit;
 pub mod depfile;
 pub mod reproduce;
 pub mod map_file;
+pub mod account;
 pub mod arch;
 pub mod script;
 pub mod demangle;

@@ -20,6 +20,7 @@
 //! `==>` is a bounded channel. The milestones are types: [`Symbols`] (every symbol is known), [`Selection`],
 //! [`LiveSet`], [`Sizes`](crate::chunks::Sizes), [`Layout`]; a stage that needs a fact takes the value that proves it.
 
+use crate::account::{self, Account, Recorder};
 use crate::build_id::{self, ChunkDigest, chunk_digest};
 use crate::chunks::{self, Sizes, Sizing};
 use crate::commit::Output;
@@ -68,13 +69,18 @@ pub struct Outcome {
     pub succeeded: bool,
     /// Lines for standard output that options asked for.
     pub listing: Vec<String>,
+    /// If the link is traced: where the bytes of the inputs went.
+    pub account: Option<Account>,
 }
 
 /// Links.
 pub fn link(config: &Config, tracer: &Tracer) -> Outcome {
     let problems = Problems::default();
     let threads = config.threads.unwrap_or(NonZeroUsize::MIN);
-    let result = engine::run(threads, tracer, |pool| run(&Cx { config, pool, problems: &problems }));
+    let recorder = Recorder::new(tracer.is_on());
+    let result = engine::run(threads, tracer, |pool| {
+        run(&Cx { config, pool, problems: &problems, recorder: &recorder })
+    });
     let succeeded = match result {
         Ok(Ok(())) => true,
         Ok(Err(Failed)) => false,
@@ -86,7 +92,8 @@ pub fn link(config: &Config, tracer: &Tracer) -> Outcome {
     crate::commit::remove_temporaries();
     plugin::clean_up(&problems);
     let listing = problems.take_said();
-    Outcome { problems: problems.into_sorted(), succeeded, listing }
+    let account = recorder.finish();
+    Outcome { problems: problems.into_sorted(), succeeded, listing, account }
 }
 
 /// A bug of the linker, as the user sees it.
@@ -109,6 +116,7 @@ fn run(cx: &Cx) -> Result<(), Failed> {
 
 fn link_ingested(cx: &Cx, ingested: Ingested, compiled: Option<&Compiled>) -> Result<(), Failed> {
     let Ingested { mut inputs, symbols, opened, .. } = ingested;
+    account::inputs(cx, &inputs, &opened);
     // Patterns can only be told once every name is known.
     let config = with_globs(cx.config, &symbols);
     let cx = &Cx { config: config.as_ref().unwrap_or(cx.config), ..*cx };
@@ -172,6 +180,7 @@ fn link_inputs(
     if let Some(compiled) = compiled {
         compiled.check_late(cx, inputs, &selection);
     }
+    account::selected(cx, &selection);
     crate::inflate::inflate(cx, inputs, &selection);
     crate::line_tables::reduce(cx, inputs, &selection);
     cx.checkpoint()?;
@@ -226,8 +235,9 @@ fn link_inputs(
     crate::shlib::check(cx, inputs, &symbols, &provided, &selection);
     cx.checkpoint()?;
 
-    let tables = tables::assign(cx, inputs, &symbols, &selection, &scan);
-    let dynamic = dynamic::collect(cx, inputs, &symbols, &selection, &scan, &tables);
+    let tables = cx.pool.serial("tables", || tables::assign(cx, inputs, &symbols, &selection, &scan));
+    let dynamic =
+        cx.pool.serial("dynamic", || dynamic::collect(cx, inputs, &symbols, &selection, &scan, &tables));
     let order = order::order(cx, inputs, &symbols, &selection, &live);
     let mut outputs =
         outputs::gather(cx, inputs, &selection, &names, &live, order.as_ref(), [&loaded, &debug]);
@@ -245,7 +255,7 @@ fn link_inputs(
         gdb_index: gdb_index.as_ref(),
         debug_names: debug_names.as_ref(),
     };
-    let mut sizes = chunks::add(&sizing, names, &mut outputs);
+    let mut sizes = cx.pool.serial("size", || chunks::add(&sizing, names, &mut outputs));
     cx.checkpoint()?;
     let shape = shape::shape(cx, inputs, &selection, &outputs);
     let (layout, addresses) = place(
@@ -318,6 +328,7 @@ fn link_inputs(
             &shape,
         )?;
     }
+    account::dropped(&image);
     crate::listing::statistics(cx, &image, opened);
     crate::map_file::write(cx, &image)?;
     crate::listing::dependency_file(cx, opened)
@@ -400,6 +411,12 @@ fn parse_batch(
     candidates: Option<&Candidates>,
 ) -> (Vec<Parsed>, Vec<(usize, NameBatch)>) {
     let mut sink = NameSink::new(seed);
+    let tracer = cx.pool.tracer();
+    if let Some(first) = batch.first() {
+        tracer.label(|| engine::Label::Index(first.id.0.into()));
+        tracer.add_items(batch.len());
+        cx.recorder.note_read(batch.iter().map(|input| (input.id, input.data.len() as u64)));
+    }
     let mut files: Vec<(File, u32)> = Vec::with_capacity(batch.len());
     for input in batch {
         cx.pool.tracer().add_bytes(input.data.len());
@@ -486,7 +503,7 @@ fn output(image: &Image) -> Result<(), Failed> {
     let cx = image.cx;
     let fail = |message: String| cx.problems.fail(Problem::error(message));
     let output = Output::create(&cx.config.output, true).map_err(fail)?;
-    let pieces = fill_file(image, &output)?;
+    let (pieces, tasks) = fill_file(image, &output)?;
     let digests = pieces.into_iter().map(|piece| piece.digest).collect();
     if let Some((id, offset)) = build_id_of(image, digests)?.zip(emit::build_id_offset(image)) {
         output.write_at(&id, offset).map_err(fail)?;
@@ -495,7 +512,9 @@ fn output(image: &Image) -> Result<(), Failed> {
     if cx.config.fatal_warnings && cx.problems.has_any() {
         return Err(Failed);
     }
-    cx.pool.serial("commit", || output.commit()).map_err(fail)
+    cx.pool.serial("commit", || output.commit()).map_err(fail)?;
+    account::output(image, &cx.config.output, file_size(image), &tasks);
+    Ok(())
 }
 
 /// The build ID of what has been written, if there is to be one.
@@ -508,14 +527,19 @@ pub(crate) fn build_id_of(image: &Image, digests: Vec<ChunkDigest>) -> Result<Op
     id.map(Some).map_err(|e| cx.problems.fail(Problem::error(format!("--build-id: {e}"))))
 }
 
-/// Flow 2: buffers are filled, hashed and written while others are filled. Returns what was written, in file order.
-pub(crate) fn fill_file(image: &Image, output: &Output) -> Result<Vec<Piece>, Failed> {
+/// Bytes of the file.
+pub(crate) fn file_size(image: &Image) -> u64 {
+    let has_sections = !image.cx.config.z.no_section_header;
+    if has_sections { image.layout.file_size } else { image.layout.section_headers }
+}
+
+/// Flow 2: buffers are filled, hashed and written while others are filled. Returns what was written, in file order, and
+/// by which tasks.
+pub(crate) fn fill_file(image: &Image, output: &Output) -> Result<(Vec<Piece>, Vec<Task>), Failed> {
     let cx = image.cx;
-    let tasks: Vec<Task> = emit::tasks(image);
+    let list: Vec<Task> = emit::tasks(image);
     let fail = |message: String| cx.problems.fail(Problem::error(message));
-    let has_sections = !cx.config.z.no_section_header;
-    let size = if has_sections { image.layout.file_size } else { image.layout.section_headers };
-    output.set_len(size).map_err(fail)?;
+    output.set_len(file_size(image)).map_err(fail)?;
     let wants_digest = !matches!(cx.config.build_id, BuildId::None | BuildId::Uuid | BuildId::Bytes(_));
     let wants_crc = cx.config.separate_debug_file.is_some();
     let free: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
@@ -525,14 +549,15 @@ pub(crate) fn fill_file(image: &Image, output: &Output) -> Result<Vec<Piece>, Fa
     let (filled, to_digest) = flow.channel::<Filled>("filled", 8);
     let (hashed, to_write) = flow.channel::<Filled>("hashed", 8);
     let (written, to_gather) = flow.channel::<Piece>("written", 64);
-    let tasks = &tasks;
+    let tasks = &list;
     flow.indexed("fill", tasks.len(), filled, |n, filled| {
         let mut buffer = free.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
         emit::fill(image, &tasks[n], &mut buffer);
         cx.pool.tracer().add_bytes(buffer.len());
         filled.send(Filled { offset: tasks[n].offset, buffer, digest: 0, crc: 0 });
         Ok(())
-    });
+    })
+    .labelled(|n| engine::Label::from(*n));
     flow.parallel("digest", to_digest, hashed, |mut filled: Filled, hashed| {
         if wants_digest {
             filled.digest = chunk_digest(&filled.buffer);
@@ -557,7 +582,7 @@ pub(crate) fn fill_file(image: &Image, output: &Output) -> Result<Vec<Piece>, Fa
     });
     finish(cx, flow.run(cx.pool))?;
     pieces.sort_unstable_by_key(|piece| piece.digest.offset);
-    Ok(pieces)
+    Ok((pieces, list))
 }
 
 /// A task's bytes once they are in the file.

@@ -154,6 +154,15 @@ impl Merged {
         let contribution = &self.pools[pool].contributions[part];
         (contribution.start, contribution.size)
     }
+    /// The section whose pieces a part of a pool is.
+    pub fn part_owner(&self, pool: usize, part: usize) -> (FileId, u32) {
+        let member = &self.members[self.pools[pool].contributions[part].member as usize];
+        (member.file, member.section)
+    }
+    /// The file of every section that was merged, in the order the merging stages number them.
+    pub fn member_files(&self) -> impl Iterator<Item = FileId> + '_ {
+        self.members.iter().map(|member| member.file)
+    }
     /// Writes the pieces a member contributes to its pool; `out` has the part's size.
     pub fn write_part(&self, inputs: &Inputs, pool: usize, part: usize, out: &mut [u8]) {
         let contribution = &self.pools[pool].contributions[part];

@@ -31,6 +31,7 @@ mod relocations;
 mod sections;
 mod symbols;
 
+use crate::account;
 use crate::chunks::{merged_properties, package_note};
 use crate::commit::Output;
 use crate::context::Cx;
@@ -78,6 +79,7 @@ pub fn link(
     if let Some(compiled) = compiled {
         compiled.check_late(cx, inputs, &selection);
     }
+    account::selected(cx, &selection);
     crate::inflate::inflate(cx, inputs, &selection);
     cx.checkpoint()?;
     let inputs: &Inputs = inputs;
@@ -251,5 +253,7 @@ fn write(image: &Image) -> Result<(), Failed> {
     if cx.config.fatal_warnings && cx.problems.has_any() {
         return Err(Failed);
     }
-    cx.pool.serial("commit", || output.commit()).map_err(fail)
+    cx.pool.serial("commit", || output.commit()).map_err(fail)?;
+    file::account(image.source, image.joined, image.plan, tasks);
+    Ok(())
 }

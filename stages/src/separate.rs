@@ -16,11 +16,12 @@
 //! - Both files appear complete or not at all; the debug file is in its place before the program is.
 //! - The CRC is that of the bytes in the file, the holes between tasks included.
 
+use crate::account;
 use crate::commit::Output;
 use crate::emit;
 use crate::image::Image;
 use crate::layout::{HEADER_SIZE, Layout, SECTION_HEADER_SIZE, SEGMENT_SIZE, Shape, layout as layout_of};
-use crate::link::{Piece, build_id_of, fill_file};
+use crate::link::{Piece, build_id_of, file_size, fill_file};
 use crate::outputs::{OutputSection, Outputs};
 use crate::parse::is_debug_name;
 use crate::report::{Failed, Problem};
@@ -67,8 +68,8 @@ pub fn write(image: &Image, shape: &Shape, wanted: &Option<PathBuf>) -> Result<(
 
     let program_file = Output::create(&cx.config.output, true).map_err(fail)?;
     let debug_file = Output::create(&path, false).map_err(fail)?;
-    let program_pieces = fill_file(&program, &program_file)?;
-    let mut debug_pieces = fill_file(&debug, &debug_file)?;
+    let (program_pieces, program_tasks) = fill_file(&program, &program_file)?;
+    let (mut debug_pieces, debug_tasks) = fill_file(&debug, &debug_file)?;
 
     // Both files, as if one stood behind the other.
     let end = program.layout.file_size;
@@ -94,7 +95,10 @@ pub fn write(image: &Image, shape: &Shape, wanted: &Option<PathBuf>) -> Result<(
     if cx.config.fatal_warnings && cx.problems.has_any() {
         return Err(Failed);
     }
-    cx.pool.serial("commit", || debug_file.commit().and_then(|()| program_file.commit())).map_err(fail)
+    cx.pool.serial("commit", || debug_file.commit().and_then(|()| program_file.commit())).map_err(fail)?;
+    account::output(&program, &cx.config.output, file_size(&program), &program_tasks);
+    account::output(&debug, &path, file_size(&debug), &debug_tasks);
+    Ok(())
 }
 
 /// Whether a section that is not loaded leaves the program: debug information, the symbol table and what refers to it.

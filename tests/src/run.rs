@@ -345,10 +345,15 @@ impl Runner {
         }
         let is_output = |name: &str| outputs.iter().any(|o| o.ends_with(name));
         let is_named = |name: &str| words.iter().any(|word| word.contains(name));
-        // What `--separate-debug-file` calls its file unless told otherwise.
-        let has_debug_file = words.iter().any(|word| word.contains("--separate-debug-file"));
-        let is_output =
-            |name: &str| is_output(name.strip_suffix(".dbg").filter(|_| has_debug_file).unwrap_or(name));
+        // What these options call their files unless told otherwise.
+        let is_output = |name: &str| {
+            let named = [("--separate-debug-file", ".dbg"), ("--time-trace", ".time-trace")];
+            let of = |(option, ending): &(&str, &str)| {
+                let is_given = words.iter().any(|word| word.contains(option));
+                name.strip_suffix(ending).filter(|_| is_given)
+            };
+            is_output(named.iter().find_map(of).unwrap_or(name))
+        };
         match self.files().difference(before).find(|name| !is_output(name) && !is_named(name)) {
             Some(name) => Err(format!("the link left a file called {name}")),
             None => Ok(()),

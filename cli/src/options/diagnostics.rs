@@ -45,8 +45,16 @@ const OPTIONS: &[Opt] = &[
             Ok(())
         },
     ),
-    rejected(&["time-trace"], Takes::Maybe("FILE"), "use --trace=FILE.json"),
-    harmless(&["time-trace-granularity"], Takes::Value("N"), "it belongs to --time-trace"),
+    maybe(
+        &["time-trace"],
+        "FILE",
+        "Write a profile for Perfetto to FILE, or to one named after the output",
+        |t, v| {
+            t.config.profile = Profile::TimeTrace(v.map(path));
+            Ok(())
+        },
+    ),
+    harmless(&["time-trace-granularity"], Takes::Value("N"), "every span is recorded"),
     flag(&["stats"], "Print figures about the link", |t| t.config.stats = true),
     flag(&["perf"], "Print a profile", |t| t.config.profile = Profile::Table),
     value(&["error-limit"], "N", "Show at most N errors (default 20), 0 for all", |t, v| {

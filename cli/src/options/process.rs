@@ -37,8 +37,8 @@ const OPTIONS: &[Opt] = &[
     rsp_quoting(),
     Opt {
         names: &["run"],
-        takes: Takes::Rest("COMMAND ARG.."),
-        text: "Run COMMAND with every linker it starts replaced by this one (first on the command line)",
+        takes: Takes::Rest("[--trace=DIR] COMMAND ARG.."),
+        text: "Run COMMAND with every linker it starts replaced by this one, and traced into DIR (first on the command line)",
         status: super::Status::Acts(super::Act::Flag(|t| t.error("-run: must be the first option"))),
     },
 ];

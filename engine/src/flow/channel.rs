@@ -7,13 +7,13 @@
 //! [`Link`] is the part that does not depend on the type of the items: how full, how many senders.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crossbeam_channel as crossbeam;
 
 use super::Core;
 use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, lock};
-use crate::trace::{ChannelStats, Tracer};
+use crate::trace::{ChannelStats, SpanId, Tracer};
 
 /// The untyped part of a channel.
 pub(super) struct Link {
@@ -24,7 +24,8 @@ pub(super) struct Link {
     queued: AtomicUsize,
     senders: AtomicUsize,
     received: AtomicBool,
-    watched: AtomicBool,
+    /// Set before the flow runs if it is traced.
+    watched: OnceLock<Watch>,
     messages: AtomicUsize,
     occupancy_sum: AtomicUsize,
     occupancy_max: AtomicUsize,
@@ -40,7 +41,7 @@ impl Link {
             queued: AtomicUsize::new(0),
             senders: AtomicUsize::new(0),
             received: AtomicBool::new(false),
-            watched: AtomicBool::new(false),
+            watched: OnceLock::new(),
             messages: AtomicUsize::new(0),
             occupancy_sum: AtomicUsize::new(0),
             occupancy_max: AtomicUsize::new(0),
@@ -81,12 +82,18 @@ impl Link {
         self.senders.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// Whether to count messages.
-    pub(super) fn watch(&self, on: bool) {
-        self.watched.store(on, Ordering::Relaxed);
+    /// Counts messages from now on, if anything is recorded.
+    pub(super) fn watch(&self, tracer: &Tracer) {
+        if tracer.is_on() {
+            let watch = Watch { tracer: tracer.clone(), start: tracer.now(), points: Mutex::default() };
+            let _ = self.watched.set(watch);
+        }
     }
 
     pub(super) fn report(&self, flow: &'static str, tracer: &Tracer) {
+        let Some(watch) = self.watched.get() else { return };
+        let mut points = std::mem::take(&mut *lock(&watch.points));
+        points.sort_by_key(|(time, _)| *time);
         let load = |counter: &AtomicUsize| counter.load(Ordering::Relaxed) as u64;
         tracer.add_channel(ChannelStats {
             flow,
@@ -97,32 +104,63 @@ impl Link {
             occupancy_max: load(&self.occupancy_max),
             full: load(&self.full),
             empty: load(&self.empty),
+            start: watch.start,
+            points,
         });
     }
 
     fn count_send(&self, queued: usize) {
-        if self.watched.load(Ordering::Relaxed) {
+        if let Some(watch) = self.watched.get() {
             self.messages.fetch_add(1, Ordering::Relaxed);
             self.occupancy_sum.fetch_add(queued, Ordering::Relaxed);
             self.occupancy_max.fetch_max(queued, Ordering::Relaxed);
             if queued > self.capacity {
                 self.full.fetch_add(1, Ordering::Relaxed);
             }
+            watch.note(queued);
         }
     }
 
     fn count_receive(&self, left: usize) {
-        if left == 0 && self.watched.load(Ordering::Relaxed) && self.senders.load(Ordering::Relaxed) > 0 {
-            self.empty.fetch_add(1, Ordering::Relaxed);
+        if let Some(watch) = self.watched.get() {
+            if left == 0 && self.senders.load(Ordering::Relaxed) > 0 {
+                self.empty.fetch_add(1, Ordering::Relaxed);
+            }
+            watch.note(left);
         }
     }
+
+    /// The span of the calling thread, if the flow is traced.
+    fn sending_span(&self) -> SpanId {
+        self.watched.get().map_or(0, |watch| watch.tracer.current())
+    }
+}
+
+/// How full a traced channel was, when.
+struct Watch {
+    tracer: Tracer,
+    start: u64,
+    points: Mutex<Vec<(u64, u32)>>,
+}
+
+impl Watch {
+    fn note(&self, queued: usize) {
+        let point = (self.tracer.now(), queued as u32);
+        lock(&self.points).push(point);
+    }
+}
+
+/// An item and, in a traced flow, the span that sent it.
+struct Sent<T> {
+    item: T,
+    by: SpanId,
 }
 
 /// A channel for items of type `T`.
 pub(super) struct Chan<T> {
     link: Arc<Link>,
-    front: (crossbeam::Sender<T>, crossbeam::Receiver<T>),
-    overflow: Mutex<VecDeque<T>>,
+    front: (crossbeam::Sender<Sent<T>>, crossbeam::Receiver<Sent<T>>),
+    overflow: Mutex<VecDeque<Sent<T>>>,
     /// Length of `overflow`; lowered only after an item has arrived at the front.
     overflowing: AtomicUsize,
 }
@@ -134,12 +172,13 @@ impl<T> Chan<T> {
     }
 
     fn put(&self, item: T) {
-        self.store(item);
+        let by = self.link.sending_span();
+        self.store(Sent { item, by });
         let queued = self.link.queued.fetch_add(1, Ordering::SeqCst) + 1;
         self.link.count_send(queued);
     }
 
-    fn store(&self, item: T) {
+    fn store(&self, item: Sent<T>) {
         let item = if self.overflowing.load(Ordering::SeqCst) == 0 {
             match self.front.0.try_send(item) {
                 Ok(()) => return,
@@ -155,7 +194,7 @@ impl<T> Chan<T> {
     }
 
     /// The oldest item, if there is one nobody has claimed.
-    fn take(&self) -> Option<T> {
+    fn take(&self) -> Option<Sent<T>> {
         let claim = |queued: usize| queued.checked_sub(1);
         let queued = self.link.queued.fetch_update(Ordering::SeqCst, Ordering::SeqCst, claim).ok()?;
         self.link.count_receive(queued - 1);
@@ -173,7 +212,7 @@ impl<T> Chan<T> {
     }
 
     /// Moves overflow to the front as far as there is room.
-    fn move_up(&self, overflow: &mut VecDeque<T>) {
+    fn move_up(&self, overflow: &mut VecDeque<Sent<T>>) {
         while let Some(item) = overflow.pop_front() {
             if let Err(refused) = self.front.0.try_send(item) {
                 overflow.push_front(refused.into_inner());
@@ -245,8 +284,9 @@ impl<T> Receiver<T> {
         Arc::clone(&self.chan.link)
     }
 
-    pub(super) fn take(&self) -> Option<T> {
-        self.chan.take()
+    /// The oldest item and the span that sent it.
+    pub(super) fn take(&self) -> Option<(T, SpanId)> {
+        self.chan.take().map(|sent| (sent.item, sent.by))
     }
 }
 

@@ -11,7 +11,7 @@ use super::channel::{Absorbed, Link};
 use super::{Core, FlowError, Next, Outputs, Receiver};
 use crate::pool::{Pool, caught};
 use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, lock};
-use crate::trace::Label;
+use crate::trace::{Label, Part, SpanId, StageRecord};
 
 /// The untyped part of a stage.
 pub(super) struct Desk {
@@ -76,6 +76,18 @@ impl Desk {
 
     pub(super) fn outputs(&self) -> &[Arc<Link>] {
         &self.outputs
+    }
+
+    /// What a trace says of it, given the channels of the flow.
+    pub(super) fn record(&self, links: &[Arc<Link>]) -> StageRecord {
+        let number = |link: &Arc<Link>| links.iter().position(|other| Arc::ptr_eq(link, other));
+        StageRecord {
+            name: self.name,
+            limit: self.limit,
+            is_sharded: self.kind == "sharded",
+            input: self.input.as_ref().and_then(number),
+            outputs: self.outputs.iter().filter_map(number).collect(),
+        }
     }
 
     /// Sets how many items are held, all of which could run.
@@ -170,12 +182,19 @@ impl<T> Default for StageHandle<'_, T> {
     }
 }
 
+/// Who sent an item, and which shard it runs in, plus one: for traces.
+#[derive(Clone, Copy, Default)]
+struct Way {
+    by: SpanId,
+    shard: u32,
+}
+
 /// Runs `step` on an item claimed from `desk`: a span, panics caught.
 fn run<T, E>(
     desk: &Desk,
     pool: &Pool,
     core: &Core,
-    item: T,
+    (item, way): (T, Way),
     label: impl FnOnce(&T) -> Label,
     step: impl FnOnce(T) -> Result<(), E>,
 ) -> Option<Result<(), FlowError<E>>> {
@@ -184,7 +203,8 @@ fn run<T, E>(
     let mut shown = Label::None;
     let result = catch_unwind(AssertUnwindSafe(|| {
         shown = label(&item);
-        let _span = pool.tracer().span_of(desk.name, || (shown.clone(), 0));
+        let part = Part { cause: way.by, shard: way.shard, ..Part::of(core.job()) };
+        let _span = pool.tracer().span_of(desk.name, part, || (shown.clone(), 0));
         step(item)
     }));
     let result = match result {
@@ -242,7 +262,7 @@ impl<E, O: Outputs, F: FnMut(&O) -> Result<Next, E> + Send> Node<E> for Source<O
             &self.desk,
             pool,
             core,
-            (),
+            ((), Way::default()),
             |()| Label::None,
             |()| {
                 if lock(&self.step)(&self.outputs)? == Next::Done {
@@ -285,7 +305,7 @@ impl<E, O: Outputs, F: Fn(usize, &O) -> Result<(), E> + Send + Sync> Node<E> for
             &self.desk,
             pool,
             core,
-            index,
+            (index, Way::default()),
             |item| self.label.of(item),
             |item| (self.step)(item, &self.outputs),
         )
@@ -308,8 +328,9 @@ impl<E, T: Send, O: Outputs, F: Fn(T, &O) -> Result<(), E> + Send + Sync> Node<E
 
     fn step(&self, pool: &Pool, core: &Core) -> Option<Result<(), FlowError<E>>> {
         let _claim = Claim::get(&self.desk, core)?;
-        let item = self.input.take()?;
-        run(&self.desk, pool, core, item, |item| self.label.of(item), |item| (self.step)(item, &self.outputs))
+        let (item, by) = self.input.take()?;
+        let sent = (item, Way { by, shard: 0 });
+        run(&self.desk, pool, core, sent, |item| self.label.of(item), |item| (self.step)(item, &self.outputs))
     }
 }
 
@@ -329,12 +350,12 @@ impl<E, T: Send, O: Outputs, F: FnMut(T, &O) -> Result<(), E> + Send> Node<E> fo
 
     fn step(&self, pool: &Pool, core: &Core) -> Option<Result<(), FlowError<E>>> {
         let _claim = Claim::get(&self.desk, core)?;
-        let item = self.input.take()?;
+        let (item, by) = self.input.take()?;
         run(
             &self.desk,
             pool,
             core,
-            item,
+            (item, Way { by, shard: 0 }),
             |item| self.label.of(item),
             |item| lock(&self.step)(item, &self.outputs),
         )
@@ -360,7 +381,7 @@ struct Router<T> {
 }
 
 struct Inbox<T> {
-    items: VecDeque<T>,
+    items: VecDeque<(T, SpanId)>,
     runs: bool,
 }
 
@@ -382,24 +403,24 @@ impl<'env, S, T, O, F> Sharded<'env, S, T, O, F> {
     ///
     /// # Panics
     /// If an item names a shard there is none of.
-    fn take(&self) -> Option<(usize, T)> {
+    fn take(&self) -> Option<(usize, T, SpanId)> {
         let mut router = lock(&self.router);
         let router = &mut *router;
         loop {
             if let Some(shard) = router.ready.pop_front() {
                 let inbox = &mut router.shards[shard];
                 inbox.runs = true;
-                let item = inbox.items.pop_front()?;
+                let (item, by) = inbox.items.pop_front()?;
                 self.desk.runnable.store(router.ready.len(), Ordering::SeqCst);
                 self.desk.held.fetch_sub(1, Ordering::SeqCst);
-                return Some((shard, item));
+                return Some((shard, item, by));
             }
             if self.desk.held.load(Ordering::SeqCst) >= self.desk.held_max {
                 return None;
             }
             // Held before it is taken, so that it is counted at every moment.
             self.desk.held.fetch_add(1, Ordering::SeqCst);
-            let Some((shard, item)) = self.input.take() else {
+            let Some(((shard, item), by)) = self.input.take() else {
                 self.desk.held.fetch_sub(1, Ordering::SeqCst);
                 return None;
             };
@@ -409,7 +430,7 @@ impl<'env, S, T, O, F> Sharded<'env, S, T, O, F> {
             if inbox.items.is_empty() && !inbox.runs {
                 router.ready.push_back(shard);
             }
-            inbox.items.push_back(item);
+            inbox.items.push_back((item, by));
         }
     }
 
@@ -437,7 +458,7 @@ where
 
     fn step(&self, pool: &Pool, core: &Core) -> Option<Result<(), FlowError<E>>> {
         let _claim = Claim::get(&self.desk, core)?;
-        let (shard, item) = match catch_unwind(AssertUnwindSafe(|| self.take())) {
+        let (shard, item, by) = match catch_unwind(AssertUnwindSafe(|| self.take())) {
             Ok(taken) => taken?,
             Err(payload) => {
                 core.stop();
@@ -445,7 +466,8 @@ where
             }
         };
         let label = |item: &(usize, T)| self.label.of(item);
-        let result = run(&self.desk, pool, core, (shard, item), label, |(shard, item)| {
+        let sent = ((shard, item), Way { by, shard: shard as u32 + 1 });
+        let result = run(&self.desk, pool, core, sent, label, |(shard, item)| {
             (self.step)(shard, &mut lock(&self.states[shard]), item, &self.outputs)
         });
         self.put_back(shard);

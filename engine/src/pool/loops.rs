@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{Blame, Job, Pool, caught};
 use crate::sync::{AtomicUsize, Ordering};
+use crate::trace::{Kind, Label, Part};
 
 /// A loop as a job.
 struct Loop<'a, I, F> {
@@ -19,6 +20,8 @@ struct Loop<'a, I, F> {
     init: &'a I,
     body: &'a F,
     blame: Blame,
+    /// For traces.
+    job: u32,
 }
 
 impl<S, I: Fn() -> S + Sync, F: Fn(&mut S, usize) + Sync> Job for Loop<'_, I, F> {
@@ -37,7 +40,8 @@ impl<S, I: Fn() -> S + Sync, F: Fn(&mut S, usize) + Sync> Job for Loop<'_, I, F>
                     break;
                 }
                 let stop = self.end.min(start.saturating_add(self.grain));
-                let _span = pool.tracer().span_of(self.stage, || (start.into(), stop - start));
+                let part = Part::of(self.job);
+                let _span = pool.tracer().span_of(self.stage, part, || (start.into(), stop - start));
                 let state = state.get_or_insert_with(self.init);
                 for index in start..stop {
                     current.set(index);
@@ -106,7 +110,9 @@ impl Pool {
             init: &init,
             body: &body,
             blame: Blame::default(),
+            job: self.tracer().new_job(),
         };
+        let _span = self.tracer().span_of(stage, Part::opening(Kind::Loop, job.job), || (Label::None, 0));
         if grain == n {
             job.work(self);
         } else {

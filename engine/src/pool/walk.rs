@@ -15,6 +15,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{Blame, Job, Pool, caught};
 use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, lock};
+use crate::trace::{Kind, Label, Part};
 
 /// A stack shorter than this is not worth sharing.
 const SHARE_MIN: usize = 4;
@@ -64,6 +65,8 @@ struct Walking<'a, T, A, F> {
     /// Set by a panic: nothing more is visited.
     stopped: AtomicBool,
     blame: Blame,
+    /// For traces.
+    job: u32,
 }
 
 impl<T: Send, A: Fn(&T, Distance) + Sync, F: Fn(T, &mut Walk<T>) + Sync> Walking<'_, T, A, F> {
@@ -126,7 +129,7 @@ impl<T: Send, A: Fn(&T, Distance) + Sync, F: Fn(T, &mut Walk<T>) + Sync> Job for
             let mut walk = Walk { stack: Vec::new(), soon: VecDeque::with_capacity(AHEAD) };
             while let Some(batch) = self.take() {
                 walk.stack = batch;
-                let mut span = pool.tracer().span(self.stage);
+                let mut span = pool.tracer().span_of(self.stage, Part::of(self.job), || (Label::None, 0));
                 span.items(self.visit_all(pool, &mut walk));
             }
         }));
@@ -186,7 +189,9 @@ impl Pool {
             shared,
             stopped: AtomicBool::new(false),
             blame: Blame::default(),
+            job: self.tracer().new_job(),
         };
+        let _span = self.tracer().span_of(stage, Part::opening(Kind::Walk, job.job), || (Label::None, 0));
         self.complete(&job);
         job.blame.settle();
     }

@@ -39,6 +39,10 @@ impl UnwindPlan {
     pub(super) fn contributors(&self) -> impl Iterator<Item = usize> + '_ {
         self.parts.iter().map(|part| part.object as usize)
     }
+    /// The object a part is about.
+    pub(super) fn part_owner(&self, part: usize) -> Option<usize> {
+        self.parts.get(part).map(|part| part.object as usize)
+    }
     pub(super) fn part_count(&self) -> usize {
         self.parts.len() + 1
     }

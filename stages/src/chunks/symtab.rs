@@ -149,6 +149,19 @@ impl SymbolTablePlan {
         };
         (u64::from(first) * 24, u64::from(count) * 24)
     }
+    /// The object a part of `.symtab` is about.
+    pub(super) fn symtab_owner(&self, part: usize) -> Option<usize> {
+        let objects = self.shares.len();
+        match part {
+            n if (1..=objects).contains(&n) => Some(n - 1),
+            n if (objects + 2..=objects * 2 + 1).contains(&n) => Some(n - objects - 2),
+            _ => None,
+        }
+    }
+    /// The object a part of `.strtab` is about.
+    pub(super) fn strtab_owner(&self, part: usize) -> Option<usize> {
+        (1..=self.shares.len()).contains(&part).then(|| part - 1)
+    }
     /// Parts: the empty string; each object; the rest.
     pub(super) fn strtab_parts(&self) -> usize {
         self.shares.len() + 2

@@ -10,7 +10,9 @@
 use super::relocations::ENTRY_BYTES;
 use super::sections::Joined;
 use super::symbols::{Part, Source, Table};
+use crate::account::relocatable;
 use crate::arch::target;
+use crate::outputs::OutputSection;
 use crate::report::Problem;
 use object::LittleEndian as LE;
 use object::elf::{
@@ -181,6 +183,29 @@ impl FilePlan {
         self.append(bytes.len() as u64, What::Ready(self.ready.len() as u32));
         self.ready.push(bytes);
     }
+}
+
+/// Says in a traced link whose bytes the file consists of.
+pub fn account(source: &Source, joined: &Joined, plan: &FilePlan, tasks: &[&[Item]]) {
+    let object = |position: u32| source.selection.objects[position as usize].0;
+    let extent = |item: &Item| {
+        let (section, owner, is_symbols) = match item.what {
+            What::Ready(_) => (None, None, false),
+            What::Made(n) => (Some(n), None, false),
+            What::Contents(n, m) | What::Relocations(n, m) => {
+                let member = joined.sections[n as usize].members[m as usize];
+                (Some(n), Some(object(member.position)), false)
+            }
+            What::Symbols(part) | What::Indices(part) | What::Names(part) => match part {
+                Part::Locals(position) | Part::Globals(position) => (None, Some(object(position)), true),
+                Part::Sections | Part::Forced => (None, None, true),
+            },
+        };
+        relocatable::Extent { offset: item.offset, size: item.size, section, is_symbols, owner }
+    };
+    let sections = joined.sections.iter().map(|s| OutputSection::new(s.name, s.sh_type, s.flags));
+    let tasks = tasks.iter().map(|items| items.iter().map(extent).collect());
+    relocatable::account(source.cx, &source.cx.config.output, plan.size, sections, tasks);
 }
 
 fn contents(joined: &Joined, names: &mut Names, plan: &mut FilePlan, headers: &mut [Header]) {

@@ -1,0 +1,510 @@
+//! From what the engine and the stages recorded to the schema of traces.
+//!
+//! The engine says who did what when, the stages what the numbers in its spans mean and where the bytes went; here
+//! both come together. A span that is about several inputs counts for each of them by its bytes; one that does not say
+//! what it is about, but whose item was sent by one that does (names on their way to a shard, bytes on their way to the
+//! file), is about the same.
+
+use engine::trace::{Kind, SpanId, SpanRecord, Usage as EngineUsage};
+use engine::{Label, Trace};
+use profile::Profile;
+use profile::names::group_of;
+use profile::schema::{
+    Channel, FORMAT, File, Flow, FlowStage, Group, Inputs, Link, Output, Phase, Points, Portion, Samples,
+    Span, Stage, Usage, VERSION, Worker, kind,
+};
+use stages::account::{Account, ByteKind, Fate, FileAccount, LINKER, Numbering, numbering};
+use std::collections::HashMap;
+use std::path::Path;
+
+/// Points of a channel that are kept.
+const POINTS_MAX: usize = 2000;
+
+/// What the table needs of the record of a link, in a fraction of the time: sums, but no spans.
+pub fn summary(trace: &Trace, account: Option<&Account>, link: Link, wall: u64) -> Profile {
+    let nothing = Account::default();
+    let account = account.unwrap_or(&nothing);
+    let mut profile = Profile { format: FORMAT.into(), version: VERSION, link, wall, ..Profile::default() };
+    let mut names = Names::default();
+    files_and_inputs(&mut profile, account, &mut names);
+    profile.outputs = account.outputs.iter().map(output).collect();
+    let spans = Spans::of(trace);
+    let about = spans.about(account);
+    profile.stages = spans.stages(trace);
+    spans.sums(trace, &mut profile.stages);
+    times(&mut profile, trace, &spans, &about, account);
+    profile.workers = trace.lanes.iter().map(|lane| worker(lane, wall)).collect();
+    profile.usage = whole_usage(trace);
+    profile.names = names.list;
+    profile
+}
+
+/// The record of a link.
+pub fn record(trace: &Trace, account: Option<&Account>, link: Link, wall: u64) -> Profile {
+    let nothing = Account::default();
+    let account = account.unwrap_or(&nothing);
+    let mut profile = Profile { format: FORMAT.into(), version: VERSION, link, wall, ..Profile::default() };
+    let mut names = Names::default();
+    files_and_inputs(&mut profile, account, &mut names);
+    profile.outputs = account.outputs.iter().map(output).collect();
+    let spans = Spans::of(trace);
+    let about = spans.about(account);
+    profile.stages = spans.stages(trace);
+    rows(&mut profile, &spans, &about, account, &mut names);
+    times(&mut profile, trace, &spans, &about, account);
+    profile.workers = trace.lanes.iter().map(|lane| worker(lane, wall)).collect();
+    profile.channels = trace.channels.iter().map(channel).collect();
+    profile.flows = trace.flows.iter().map(|flow| self::flow(flow, &spans)).collect();
+    profile.phases = phases(trace, &spans);
+    profile.samples = samples(trace);
+    profile.usage = whole_usage(trace);
+    profile.names = names.list;
+    profile
+}
+
+/// Names, each once.
+#[derive(Default)]
+struct Names {
+    list: Vec<String>,
+    numbers: HashMap<String, u32>,
+}
+
+impl Names {
+    fn number(&mut self, name: &str) -> u32 {
+        if let Some(number) = self.numbers.get(name) {
+            return *number;
+        }
+        let number = self.list.len() as u32;
+        self.list.push(name.to_string());
+        self.numbers.insert(name.to_string(), number);
+        number
+    }
+}
+
+fn files_and_inputs(profile: &mut Profile, account: &Account, names: &mut Names) {
+    let mut numbers: HashMap<&Path, u32> = HashMap::new();
+    let mut groups: HashMap<String, u32> = HashMap::new();
+    let mut group_of_file: Vec<u32> = Vec::new();
+    let mut add = |profile: &mut Profile, path: &'static Path, bytes: u64, names: &mut Names| -> u32 {
+        *numbers.entry(path).or_insert_with(|| {
+            let text = path.display().to_string();
+            let group = group_of(&text);
+            let next = groups.len() as u32;
+            let group = *groups.entry(group.clone()).or_insert_with(|| {
+                profile.groups.push(Group { name: group, time: Vec::new() });
+                next
+            });
+            group_of_file.push(group);
+            profile.files.push(File { path: names.number(&text), bytes, inputs: 0, linked: 0 });
+            profile.files.len() as u32 - 1
+        })
+    };
+    for path in &account.files {
+        add(profile, path, std::fs::metadata(path).map_or(0, |data| data.len()), names);
+    }
+    let mut files = Vec::with_capacity(account.inputs.len());
+    let mut last: Option<(&Path, u32)> = None;
+    for input in &account.inputs {
+        let file = match last {
+            Some((path, file)) if std::ptr::eq(path, input.path) => file,
+            _ => add(profile, input.path, input.read, names),
+        };
+        last = Some((input.path, file));
+        files.push(file);
+    }
+    let Inputs { file, member, group, fate, read, time, unreferenced, comdat, folded, merged, unwind } =
+        &mut profile.inputs;
+    for (input, number) in account.inputs.iter().zip(files) {
+        let entry = &mut profile.files[number as usize];
+        entry.inputs += 1;
+        entry.linked += u32::from(input.fate != Fate::Unused);
+        file.push(number);
+        member.push(input.member.map_or(0, |name| names.number(&String::from_utf8_lossy(name)) + 1));
+        group.push(group_of_file[number as usize]);
+        fate.push(match input.fate {
+            Fate::Linked => 0,
+            Fate::Unused => 1,
+            Fate::Shared => 2,
+        });
+        read.push(input.read);
+        time.push(0);
+        unreferenced.push(input.dropped.unreferenced);
+        comdat.push(input.dropped.group);
+        folded.push(input.dropped.folded);
+        merged.push(input.dropped.merged);
+        unwind.push(input.dropped.unwind);
+    }
+}
+
+fn output(file: &FileAccount) -> Output {
+    let portion = |portion: &stages::account::Portion| {
+        let kind = match portion.kind {
+            ByteKind::Code => "code",
+            ByteKind::ReadOnly => "read-only",
+            ByteKind::Data => "data",
+            ByteKind::Bss => "bss",
+            ByteKind::Unwind => "unwind",
+            ByteKind::Debug => "debug",
+            ByteKind::Symbols => "symbols",
+            ByteKind::Dynamic => "dynamic",
+            ByteKind::Other => "other",
+        };
+        Portion { name: portion.name.clone(), kind: kind.into() }
+    };
+    Output {
+        path: file.path.display().to_string(),
+        size: file.size,
+        portions: file.portions.iter().map(portion).collect(),
+        portion: file.rows.iter().map(|row| row.0).collect(),
+        input: file.rows.iter().map(|row| if row.1 == LINKER { 0 } else { row.1 + 1 }).collect(),
+        bytes: file.rows.iter().map(|row| row.2).collect(),
+    }
+}
+
+/// The spans of a trace in the order of rows, and their stages.
+struct Spans<'t> {
+    /// Lane by lane.
+    list: Vec<(u32, &'t SpanRecord)>,
+    rows: HashMap<SpanId, u32>,
+    names: Vec<&'static str>,
+    stages: HashMap<&'static str, u32>,
+}
+
+/// What a span is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum About {
+    Nothing,
+    /// So many items of a numbering.
+    Items(Numbering, u32, u32),
+    /// What a task of the output writes.
+    Task(u32),
+}
+
+impl<'t> Spans<'t> {
+    fn of(trace: &'t Trace) -> Spans<'t> {
+        let lanes = trace.lanes.iter().zip(0..);
+        let list: Vec<(u32, &SpanRecord)> =
+            lanes.flat_map(|(lane, number)| lane.spans.iter().map(move |span| (number, span))).collect();
+        let rows = list
+            .iter()
+            .zip(0..)
+            .filter(|((_, span), _)| span.job != 0)
+            .map(|((_, span), row)| (span.id, row));
+        let rows = rows.collect();
+        let mut firsts: HashMap<&'static str, u64> = HashMap::new();
+        for (_, span) in &list {
+            let first = firsts.entry(span.stage).or_insert(u64::MAX);
+            *first = (*first).min(span.start);
+        }
+        let mut names: Vec<&'static str> = firsts.keys().copied().collect();
+        names.sort_by_key(|name| (firsts[name], *name));
+        let stages = names.iter().copied().zip(0..).collect();
+        Spans { list, rows, names, stages }
+    }
+
+    fn cause(&self, span: &SpanRecord) -> Option<u32> {
+        if span.cause == 0 { None } else { self.rows.get(&span.cause).copied() }
+    }
+
+    /// By row.
+    fn about(&self, account: &Account) -> Vec<About> {
+        let mut about: Vec<About> = self.list.iter().map(|(_, span)| of_label(span, account)).collect();
+        // Senders start before what they send.
+        let mut sent: Vec<u32> = (self.list.iter().zip(0..))
+            .filter(|((_, span), row)| span.cause != 0 && about[*row as usize] == About::Nothing)
+            .map(|(_, row)| row)
+            .collect();
+        sent.sort_by_key(|row| self.list[*row as usize].1.start);
+        for row in sent {
+            if let Some(cause) = self.cause(self.list[row as usize].1) {
+                about[row as usize] = about[cause as usize];
+            }
+        }
+        about
+    }
+
+    /// Adds up what [`profile::analysis::complete`] would from the rows.
+    fn sums(&self, trace: &Trace, stages: &mut [Stage]) {
+        for stage in stages.iter_mut() {
+            stage.from = u64::MAX;
+        }
+        for lane in &trace.lanes {
+            for (span, own) in lane.spans.iter().zip(lane.own_times()) {
+                let stage = &mut stages[self.stages[span.stage] as usize];
+                stage.busy += own;
+                stage.from = stage.from.min(span.start);
+                stage.to = stage.to.max(span.end);
+                stage.spans += u64::from(matches!(span.kind, Kind::Work | Kind::Lane | Kind::Wait));
+                stage.bytes += span.bytes;
+                stage.items += span.items;
+            }
+        }
+    }
+
+    /// The stages by first start, with their processor time.
+    fn stages(&self, trace: &Trace) -> Vec<Stage> {
+        let mut stages: Vec<Stage> =
+            self.names.iter().map(|name| Stage { name: (*name).into(), ..Stage::default() }).collect();
+        for lane in &trace.lanes {
+            for (span, cpu) in lane.spans.iter().zip(lane.own_cpu()) {
+                stages[self.stages[span.stage] as usize].cpu += cpu;
+            }
+        }
+        stages
+    }
+}
+
+fn of_label(span: &SpanRecord, account: &Account) -> About {
+    let Label::Index(index) = span.label else { return About::Nothing };
+    let (first, count) = (index as u32, span.items.max(1) as u32);
+    let numbering = numbering(span.stage);
+    let bound = match numbering {
+        Numbering::Files => account.inputs.len(),
+        Numbering::Objects => account.objects.len(),
+        Numbering::Merged(is_loaded) => account.merged[usize::from(!is_loaded)].len(),
+        Numbering::Tasks => account.tasks.len(),
+        Numbering::Other => return About::Nothing,
+    };
+    if u64::from(first) + u64::from(count) > bound as u64 {
+        return About::Nothing;
+    }
+    if numbering == Numbering::Tasks { About::Task(first) } else { About::Items(numbering, first, count) }
+}
+
+/// Calls `visit` with each input a span is about and its weight.
+fn for_each_input(about: About, account: &Account, mut visit: impl FnMut(u32, u64)) {
+    match about {
+        About::Nothing => {}
+        About::Task(task) => {
+            account.tasks[task as usize].iter().for_each(|(input, bytes)| visit(*input, *bytes))
+        }
+        About::Items(numbering, first, count) => {
+            for n in first as usize..(first + count) as usize {
+                let input = match numbering {
+                    Numbering::Files => n as u32,
+                    Numbering::Merged(is_loaded) => account.merged[usize::from(!is_loaded)][n],
+                    _ => account.objects[n],
+                };
+                visit(input, account.inputs.get(input as usize).map_or(0, |input| input.read) + 1);
+            }
+        }
+    }
+}
+
+fn rows(profile: &mut Profile, spans: &Spans, about: &[About], account: &Account, names: &mut Names) {
+    let inputs = account.inputs.len() as u32;
+    let (mut lane_before, mut before) = (u32::MAX, 0);
+    for (row, (lane, span)) in spans.list.iter().enumerate() {
+        if std::mem::replace(&mut lane_before, *lane) != *lane {
+            before = 0;
+        }
+        let mut first = None;
+        for_each_input(about[row], account, |input, _| {
+            if first.is_none() && input < inputs {
+                first = Some(input);
+            }
+        });
+        let label = match &span.label {
+            Label::Text(text) if first.is_none() => names.number(text) + 1,
+            _ => 0,
+        };
+        let row = Span {
+            row: row as u32,
+            lane: *lane,
+            stage: spans.stages[span.stage],
+            kind: kind_of(span.kind),
+            start: span.start,
+            end: span.end,
+            depth: span.depth,
+            bytes: span.bytes,
+            items: span.items,
+            input: first.map_or(0, |input| input + 1),
+            label,
+            job: span.job,
+            opens: span.opens,
+            shard: span.shard,
+            cause: spans.cause(span).map_or(0, |row| row + 1),
+        };
+        profile.spans.push(&row, before);
+        before = span.start;
+    }
+}
+
+fn kind_of(kind: Kind) -> u8 {
+    match kind {
+        Kind::Work => kind::WORK,
+        Kind::Wait => kind::WAIT,
+        Kind::Main => kind::MAIN,
+        Kind::Loop => kind::LOOP,
+        Kind::Walk => kind::WALK,
+        Kind::Join => kind::JOIN,
+        Kind::Lane => kind::LANE,
+        Kind::Flow => kind::FLOW,
+        Kind::Help => kind::HELP,
+    }
+}
+
+/// Shares the time of spans out among the inputs they are about.
+fn times(profile: &mut Profile, trace: &Trace, spans: &Spans, about: &[About], account: &Account) {
+    let own = trace.lanes.iter().flat_map(|lane| lane.own_times());
+    let mut by_group: HashMap<(u32, u32), u64> = HashMap::new();
+    for ((own, about), (_, span)) in own.zip(about).zip(&spans.list) {
+        let mut whole = 0;
+        for_each_input(*about, account, |_, weight| whole += weight);
+        if whole == 0 {
+            continue;
+        }
+        let stage = spans.stages[span.stage];
+        for_each_input(*about, account, |input, weight| {
+            let Some(time) = profile.inputs.time.get_mut(input as usize) else { return };
+            let share = (u128::from(own) * u128::from(weight) / u128::from(whole)) as u64;
+            *time += share;
+            *by_group.entry((profile.inputs.group[input as usize], stage)).or_insert(0) += share;
+        });
+    }
+    let mut rows: Vec<((u32, u32), u64)> = by_group.into_iter().filter(|(_, time)| *time > 0).collect();
+    rows.sort_unstable();
+    for ((group, stage), time) in rows {
+        profile.groups[group as usize].time.push((stage, time));
+    }
+}
+
+fn worker(lane: &engine::trace::TraceLane, wall: u64) -> Worker {
+    let first = lane.cpu.first().map_or(0, |(_, cpu)| *cpu);
+    // What the first worker used before anybody looked counts, too: it is the time of the process until then.
+    let before = if lane.name == "worker 0" { 0 } else { first };
+    let cpu = lane.cpu_at(wall).saturating_sub(before);
+    Worker { name: lane.name.clone(), cpu, spans: lane.spans.len() as u32, ..Worker::default() }
+}
+
+fn channel(stats: &engine::trace::ChannelStats) -> Channel {
+    let step = stats.points.len().div_ceil(POINTS_MAX).max(1);
+    let mut points = Points::default();
+    let mut before = 0;
+    for chunk in stats.points.chunks(step) {
+        // Of several points the highest, and the last.
+        let highest = chunk.iter().max_by_key(|(_, value)| *value);
+        let last = chunk.last().filter(|last| Some(*last) != highest);
+        for (time, value) in highest.into_iter().chain(last) {
+            points.after.push(time - before);
+            points.value.push((*value).into());
+            before = *time;
+        }
+    }
+    Channel {
+        flow: stats.flow.into(),
+        name: stats.name.into(),
+        capacity: stats.capacity,
+        messages: stats.messages,
+        mean: (stats.mean() * 100.0).round() / 100.0,
+        max: stats.occupancy_max,
+        full: stats.time_when(|held| held >= stats.capacity),
+        empty: stats.time_when(|held| held == 0),
+        points,
+    }
+}
+
+fn flow(flow: &engine::trace::FlowRecord, spans: &Spans) -> Flow {
+    let stage = |stage: &engine::trace::StageRecord| FlowStage {
+        stage: spans.stages.get(stage.name).copied().unwrap_or(0),
+        limit: u32::try_from(stage.limit).unwrap_or(0),
+        sharded: stage.is_sharded,
+        input: stage.input.map_or(0, |channel| channel as u32 + 1),
+        outputs: stage.outputs.iter().map(|channel| *channel as u32).collect(),
+    };
+    Flow {
+        name: flow.name.into(),
+        job: flow.job,
+        capacities: flow.channels.iter().map(|(_, capacity)| *capacity as u32).collect(),
+        stages: flow.stages.iter().map(stage).collect(),
+    }
+}
+
+/// The steps of the first worker: what is right inside its run.
+fn phases(trace: &Trace, spans: &Spans) -> Vec<Phase> {
+    let Some(first) = trace.lanes.first() else { return Vec::new() };
+    let run = first.spans.iter().find(|span| span.kind == Kind::Main);
+    let depth = run.map_or(0, |run| run.depth + 1);
+    let is_step = |span: &&SpanRecord| span.depth == depth || span.depth == 0 && span.kind != Kind::Main;
+    let mut phases: Vec<Phase> = Vec::new();
+    for span in first.spans.iter().filter(is_step) {
+        let stage = spans.stages[span.stage];
+        match phases.last_mut() {
+            // Loops of one stage after another are one step.
+            Some(last) if last.stage == stage => last.end = span.end,
+            _ => phases.push(Phase { stage, start: span.start, end: span.end, usage: Usage::default() }),
+        }
+    }
+    for phase in &mut phases {
+        let (from, to) = (usage_at(trace, phase.start), usage_at(trace, phase.end));
+        phase.usage = Usage {
+            user: to.user.saturating_sub(from.user),
+            system: to.system.saturating_sub(from.system),
+            minor_faults: to.minor_faults.saturating_sub(from.minor_faults),
+            major_faults: to.major_faults.saturating_sub(from.major_faults),
+            voluntary_switches: to.voluntary_switches.saturating_sub(from.voluntary_switches),
+            involuntary_switches: to.involuntary_switches.saturating_sub(from.involuntary_switches),
+            peak: to.peak,
+            ..Usage::default()
+        };
+    }
+    phases
+}
+
+/// What the process had used at a time: read, or between the readings around it.
+fn usage_at(trace: &Trace, time: u64) -> EngineUsage {
+    let after = trace.samples.partition_point(|sample| sample.time < time);
+    let before = after.checked_sub(1).map(|n| trace.samples[n]);
+    match (before, trace.samples.get(after)) {
+        (Some(low), Some(high)) if high.time > low.time => {
+            let part = (time - low.time) as f64 / (high.time - low.time) as f64;
+            let mix = |low: u64, high: u64| low + (high.saturating_sub(low) as f64 * part) as u64;
+            let (low, high) = (low.usage, high.usage);
+            EngineUsage {
+                user: mix(low.user, high.user),
+                system: mix(low.system, high.system),
+                minor_faults: mix(low.minor_faults, high.minor_faults),
+                major_faults: mix(low.major_faults, high.major_faults),
+                voluntary_switches: mix(low.voluntary_switches, high.voluntary_switches),
+                involuntary_switches: mix(low.involuntary_switches, high.involuntary_switches),
+                peak: high.peak,
+            }
+        }
+        (_, Some(sample)) => sample.usage,
+        (Some(sample), None) => sample.usage,
+        (None, None) => EngineUsage::default(),
+    }
+}
+
+fn samples(trace: &Trace) -> Samples {
+    let mut samples = Samples::default();
+    let mut before = 0;
+    for sample in &trace.samples {
+        samples.after.push(sample.time - before);
+        samples.anonymous.push(sample.anonymous);
+        samples.mapped.push(sample.mapped);
+        samples.user.push(sample.usage.user);
+        samples.system.push(sample.usage.system);
+        samples.minor_faults.push(sample.usage.minor_faults);
+        samples.major_faults.push(sample.usage.major_faults);
+        samples.voluntary_switches.push(sample.usage.voluntary_switches);
+        samples.involuntary_switches.push(sample.usage.involuntary_switches);
+        before = sample.time;
+    }
+    samples
+}
+
+fn whole_usage(trace: &Trace) -> Usage {
+    let Some(last) = trace.samples.last() else { return Usage::default() };
+    Usage {
+        user: last.usage.user,
+        system: last.usage.system,
+        minor_faults: last.usage.minor_faults,
+        major_faults: last.usage.major_faults,
+        voluntary_switches: last.usage.voluntary_switches,
+        involuntary_switches: last.usage.involuntary_switches,
+        peak: last.usage.peak,
+        peak_anonymous: trace.samples.iter().map(|sample| sample.anonymous).max().unwrap_or(0),
+        peak_mapped: trace.samples.iter().map(|sample| sample.mapped).max().unwrap_or(0),
+    }
+}
