@@ -91,6 +91,14 @@ pub struct Session {
     offered: Vec<(Candidate, Option<Vec<Claimed>>)>,
 }
 
+impl Session {
+    /// Whether any of the claimed files takes part; else the link goes on as it is.
+    pub fn is_needed(&self, selection: &Selection) -> bool {
+        let is_live = |candidate: &Candidate| selection.live[candidate.input.id.index()];
+        self.offered.iter().any(|(candidate, symbols)| symbols.is_some() && is_live(candidate))
+    }
+}
+
 /// Offers candidates to the plugins. Out: what was claimed, if anything, and the stand-ins to parse in its place.
 ///
 /// # Errors
@@ -257,7 +265,7 @@ enum Fate {
 ///
 /// # Errors
 /// The proof that problems were reported.
-pub fn compile(cx: &Cx, session: Session, resolved: &Resolved) -> Result<Compiled, Failed> {
+pub fn compile(cx: &Cx, session: &Session, resolved: &Resolved) -> Result<Compiled, Failed> {
     let Resolved { inputs, symbols, provided, selection, opened } = *resolved;
     let source = Source { cx, inputs, symbols, provided, selection, opened };
     let files = session.offered.iter();
