@@ -44,9 +44,9 @@ use crate::parse::{MappedInput, is_slim};
 use crate::report::{Failed, Problem, Problems};
 use crate::select::{self, Provided, Selection};
 use abi::{level, output};
-use host::{Added, Answer, Offer};
-use resolve::Source;
-use stand_in::{Claimed, stand_in};
+use host::{Added, Answer, Claim, Offer};
+use resolve::{ClaimedFile, Source};
+use stand_in::stand_in;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Mutex;
@@ -87,8 +87,8 @@ impl Candidates {
 /// Files that plugins have claimed.
 #[derive(Debug)]
 pub struct Session {
-    /// Every file that was offered; its symbols if it was claimed.
-    offered: Vec<(Candidate, Option<Vec<Claimed>>)>,
+    /// Every file that was offered; by whom it was claimed, if it was.
+    offered: Vec<(Candidate, Option<Claim>)>,
 }
 
 impl Session {
@@ -126,7 +126,7 @@ pub fn claim(cx: &Cx, candidates: Candidates) -> Result<Option<(Session, Vec<Map
     let mut stand_ins = Vec::new();
     for (candidate, symbols) in &offered {
         match symbols {
-            Some(symbols) => stand_ins.push(MappedInput {
+            Some((_, symbols)) => stand_ins.push(MappedInput {
                 data: stand_in(symbols),
                 role: Role::Intermediate,
                 ..candidate.input
@@ -161,7 +161,7 @@ fn introduce(
     config: &Config,
     plugins: Vec<Plugin>,
     offers: Vec<Offer>,
-) -> impl FnOnce() -> Option<Vec<Option<Vec<Claimed>>>> + Send + 'static {
+) -> impl FnOnce() -> Option<Vec<Option<Claim>>> + Send + 'static {
     let kind = match config.kind {
         OutputKind::Relocatable => output::REL,
         OutputKind::Executable => output::EXEC,
@@ -270,9 +270,11 @@ pub fn compile(cx: &Cx, session: &Session, resolved: &Resolved) -> Result<Compil
     let source = Source { cx, inputs, symbols, provided, selection, opened };
     let files = session.offered.iter();
     let live = |candidate: &Candidate| selection.live[candidate.input.id.index()];
-    let claimed =
-        files.clone().filter_map(|(candidate, symbols)| Some((candidate.input.id, symbols.as_deref()?)));
-    let mut answers = resolve::answers(&source, claimed).into_iter();
+    let claimed = files.clone().filter_map(|(candidate, claim)| {
+        let (plugin, symbols) = claim.as_ref()?;
+        Some(ClaimedFile { file: candidate.input.id, plugin: *plugin, symbols })
+    });
+    let mut answers = resolve::answers(&source, &claimed.collect::<Vec<_>>()).into_iter();
     // A file that was offered and not claimed has a handle, too.
     let mut all: Vec<Answer> = files
         .clone()
@@ -303,16 +305,16 @@ pub fn compile(cx: &Cx, session: &Session, resolved: &Resolved) -> Result<Compil
     let added = added.ok_or(Failed)?;
     let objects = open_added(cx, &added)?;
 
-    let is_claimed = |symbols: &Option<Vec<Claimed>>| symbols.is_some();
     let mut fates = HashMap::new();
     let mut place = u32::MAX;
-    for (candidate, symbols) in session.offered.iter().filter(|(_, symbols)| is_claimed(symbols)) {
+    for (candidate, claim) in &session.offered {
+        let Some((_, symbols)) = claim else { continue };
         let rank = candidate.input.id.0;
         if live(candidate) {
             place = place.min(rank);
             fates.insert(rank, Fate::Compiled);
         } else if candidate.is_slim {
-            fates.insert(rank, Fate::TooLate(stand_in(symbols.as_deref().unwrap_or_default())));
+            fates.insert(rank, Fate::TooLate(stand_in(symbols)));
         }
     }
     let config = config_after(cx.config, &added);
