@@ -16,7 +16,12 @@
 //! took part do so again; files that the compiled code alone needs (functions the compiler calls by itself) are found as
 //! in any link. Starting over costs a small part of what compiling costs, and leaves nothing that must be undone.
 //!
-//! Without intermediate code no plugin is loaded: compilers pass `-plugin` whenever they link.
+//! Without intermediate code no plugin is loaded: compilers pass `-plugin` whenever they link. If none of the claimed files
+//! takes part (a library of such objects was only searched) nothing is compiled and the link goes on as it is.
+//!
+//! GCC's plugin takes for granted that what it has claimed takes part, as it does in linkers that offer an archive member
+//! when they extract it: constructors of members that stay out would run. So where members stay out it is unloaded,
+//! loaded anew and offered those that are in. LLVM's asks (LDPT_GET_SYMBOLS_V3).
 //!
 //! Not here: what C sees of it ([`abi`], [`host`], [`message`]).
 //!
