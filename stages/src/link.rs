@@ -104,12 +104,12 @@ fn internal_error(panicked: &Panicked) -> Problem {
 }
 
 fn run(cx: &Cx) -> Result<(), Failed> {
-    let ingested = ingest(cx, None)?;
-    if ingested.session.is_none() {
+    let mut ingested = ingest(cx, None)?;
+    let Some(compiled) = compile(cx, &mut ingested)? else {
         return link_ingested(cx, ingested, None);
-    }
+    };
     // What was intermediate code is machine code now: the link starts over with it.
-    let compiled = compile(cx, ingested)?;
+    drop(ingested);
     let cx = &Cx { config: compiled.config(), ..*cx };
     link_ingested(cx, ingest(cx, Some(&compiled))?, Some(&compiled))
 }
@@ -125,25 +125,29 @@ fn link_ingested(cx: &Cx, ingested: Ingested, compiled: Option<&Compiled>) -> Re
     result
 }
 
-/// Link-time optimisation: selects with stand-ins for intermediate code and has it compiled.
-fn compile(cx: &Cx, ingested: Ingested) -> Result<Compiled, Failed> {
-    let Ingested { inputs, mut symbols, opened, session } = ingested;
-    let config = with_globs(cx.config, &symbols);
+/// Link-time optimisation: selects with stand-ins for intermediate code and has it compiled, if any of it takes part.
+fn compile(cx: &Cx, ingested: &mut Ingested) -> Result<Option<Compiled>, Failed> {
+    let Ingested { inputs, symbols, opened, session } = ingested;
+    let (Some(session), inputs, opened) = (session, &*inputs, &*opened) else { return Ok(None) };
+    let config = with_globs(cx.config, symbols);
     let cx = &Cx { config: config.as_ref().unwrap_or(cx.config), ..*cx };
-    let assignments = assignments(cx.config, &opened);
+    let assignments = assignments(cx.config, opened);
     let is_relocatable = cx.config.kind == OutputKind::Relocatable;
     let (provided, (scripts, lists)) = if is_relocatable {
-        (relocatable::provide(&mut symbols, &assignments), Default::default())
+        (relocatable::provide(symbols, &assignments), Default::default())
     } else {
-        (select::provide(cx.config, &inputs, &mut symbols, &assignments), read_lists(cx, &opened)?)
+        (select::provide(cx.config, inputs, symbols, &assignments), read_lists(cx, opened)?)
     };
-    let selection = plugin::select(cx, &inputs, &symbols, &provided, &scripts, &lists);
-    crate::source_line::explain(cx, &inputs);
+    let selection = plugin::select(cx, inputs, symbols, &provided, &scripts, &lists);
+    crate::source_line::explain(cx, inputs);
     let selection = selection?;
-    crate::why_extract::write(cx, &inputs, &symbols, &selection)?;
-    let (inputs, symbols, provided) = (&inputs, &symbols, &provided);
-    let resolved = plugin::Resolved { inputs, symbols, provided, selection: &selection, opened: &opened };
-    plugin::compile(cx, session.ok_or(Failed)?, &resolved)
+    if !session.is_needed(&selection) {
+        return Ok(None);
+    }
+    crate::why_extract::write(cx, inputs, symbols, &selection)?;
+    let provided = &provided;
+    let resolved = plugin::Resolved { inputs, symbols, provided, selection: &selection, opened };
+    plugin::compile(cx, session, &resolved).map(Some)
 }
 
 /// `--undefined-glob`: the names that match are as good as given one by one with `--undefined`.

@@ -16,7 +16,12 @@
 //! took part do so again; files that the compiled code alone needs (functions the compiler calls by itself) are found as
 //! in any link. Starting over costs a small part of what compiling costs, and leaves nothing that must be undone.
 //!
-//! Without intermediate code no plugin is loaded: compilers pass `-plugin` whenever they link.
+//! Without intermediate code no plugin is loaded: compilers pass `-plugin` whenever they link. If none of the claimed files
+//! takes part (a library of such objects was only searched) nothing is compiled and the link goes on as it is.
+//!
+//! GCC's plugin takes for granted that what it has claimed takes part, as it does in linkers that offer an archive member
+//! when they extract it: constructors of members that stay out would run. So where members stay out it is unloaded,
+//! loaded anew and offered those that are in. LLVM's asks (LDPT_GET_SYMBOLS_V3).
 //!
 //! Not here: what C sees of it ([`abi`], [`host`], [`message`]).
 //!
@@ -44,9 +49,9 @@ use crate::parse::{MappedInput, is_slim};
 use crate::report::{Failed, Problem, Problems};
 use crate::select::{self, Provided, Selection};
 use abi::{level, output};
-use host::{Added, Answer, Offer};
-use resolve::Source;
-use stand_in::{Claimed, stand_in};
+use host::{Added, Answer, Claim, Offer};
+use resolve::{ClaimedFile, Source};
+use stand_in::stand_in;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Mutex;
@@ -87,8 +92,16 @@ impl Candidates {
 /// Files that plugins have claimed.
 #[derive(Debug)]
 pub struct Session {
-    /// Every file that was offered; its symbols if it was claimed.
-    offered: Vec<(Candidate, Option<Vec<Claimed>>)>,
+    /// Every file that was offered; by whom it was claimed, if it was.
+    offered: Vec<(Candidate, Option<Claim>)>,
+}
+
+impl Session {
+    /// Whether any of the claimed files takes part; else the link goes on as it is.
+    pub fn is_needed(&self, selection: &Selection) -> bool {
+        let is_live = |candidate: &Candidate| selection.live[candidate.input.id.index()];
+        self.offered.iter().any(|(candidate, symbols)| symbols.is_some() && is_live(candidate))
+    }
 }
 
 /// Offers candidates to the plugins. Out: what was claimed, if anything, and the stand-ins to parse in its place.
@@ -118,7 +131,7 @@ pub fn claim(cx: &Cx, candidates: Candidates) -> Result<Option<(Session, Vec<Map
     let mut stand_ins = Vec::new();
     for (candidate, symbols) in &offered {
         match symbols {
-            Some(symbols) => stand_ins.push(MappedInput {
+            Some((_, symbols)) => stand_ins.push(MappedInput {
                 data: stand_in(symbols),
                 role: Role::Intermediate,
                 ..candidate.input
@@ -153,7 +166,7 @@ fn introduce(
     config: &Config,
     plugins: Vec<Plugin>,
     offers: Vec<Offer>,
-) -> impl FnOnce() -> Option<Vec<Option<Vec<Claimed>>>> + Send + 'static {
+) -> impl FnOnce() -> Option<Vec<Option<Claim>>> + Send + 'static {
     let kind = match config.kind {
         OutputKind::Relocatable => output::REL,
         OutputKind::Executable => output::EXEC,
@@ -257,14 +270,16 @@ enum Fate {
 ///
 /// # Errors
 /// The proof that problems were reported.
-pub fn compile(cx: &Cx, session: Session, resolved: &Resolved) -> Result<Compiled, Failed> {
+pub fn compile(cx: &Cx, session: &Session, resolved: &Resolved) -> Result<Compiled, Failed> {
     let Resolved { inputs, symbols, provided, selection, opened } = *resolved;
     let source = Source { cx, inputs, symbols, provided, selection, opened };
     let files = session.offered.iter();
     let live = |candidate: &Candidate| selection.live[candidate.input.id.index()];
-    let claimed =
-        files.clone().filter_map(|(candidate, symbols)| Some((candidate.input.id, symbols.as_deref()?)));
-    let mut answers = resolve::answers(&source, claimed).into_iter();
+    let claimed = files.clone().filter_map(|(candidate, claim)| {
+        let (plugin, symbols) = claim.as_ref()?;
+        Some(ClaimedFile { file: candidate.input.id, plugin: *plugin, symbols })
+    });
+    let mut answers = resolve::answers(&source, &claimed.collect::<Vec<_>>()).into_iter();
     // A file that was offered and not claimed has a handle, too.
     let mut all: Vec<Answer> = files
         .clone()
@@ -295,16 +310,16 @@ pub fn compile(cx: &Cx, session: Session, resolved: &Resolved) -> Result<Compile
     let added = added.ok_or(Failed)?;
     let objects = open_added(cx, &added)?;
 
-    let is_claimed = |symbols: &Option<Vec<Claimed>>| symbols.is_some();
     let mut fates = HashMap::new();
     let mut place = u32::MAX;
-    for (candidate, symbols) in session.offered.iter().filter(|(_, symbols)| is_claimed(symbols)) {
+    for (candidate, claim) in &session.offered {
+        let Some((_, symbols)) = claim else { continue };
         let rank = candidate.input.id.0;
         if live(candidate) {
             place = place.min(rank);
             fates.insert(rank, Fate::Compiled);
         } else if candidate.is_slim {
-            fates.insert(rank, Fate::TooLate(stand_in(symbols.as_deref().unwrap_or_default())));
+            fates.insert(rank, Fate::TooLate(stand_in(symbols)));
         }
     }
     let config = config_after(cx.config, &added);

@@ -280,13 +280,16 @@ fn transfer_vector(plugin: &Plugin, kind: c_int, output: &Path) -> Vec<Transfer>
     vector
 }
 
-/// Offers files to the plugins in order; of each the symbols, if a plugin claims it.
-pub(super) fn offer(offers: Vec<Offer>) -> Vec<Option<Vec<Claimed>>> {
+/// Who claimed a file, by number, and what symbols it has.
+pub(super) type Claim = (usize, Vec<Claimed>);
+
+/// Offers files to the plugins in order; of each what the plugin says that claims it.
+pub(super) fn offer(offers: Vec<Offer>) -> Vec<Option<Claim>> {
     let hooks = with(|state| state.plugins.clone());
     offers.into_iter().map(|offer| offer_one(&hooks, offer)).collect()
 }
 
-fn offer_one(hooks: &[Hooks], offer: Offer) -> Option<Vec<Claimed>> {
+fn offer_one(hooks: &[Hooks], offer: Offer) -> Option<Claim> {
     let name = CString::new(offer.path.as_os_str().as_bytes()).unwrap_or_default();
     let fd = File::open(offer.path).map(IntoRawFd::into_raw_fd);
     let (handle, file) = with(|state| {
@@ -295,8 +298,8 @@ fn offer_one(hooks: &[Hooks], offer: Offer) -> Option<Vec<Claimed>> {
         let handle = state.files.len();
         (handle, describe(&state.files[handle - 1], handle, *fd.as_ref().unwrap_or(&-1)))
     });
-    let mut is_claimed = false;
-    for hooks in hooks {
+    let mut claimed_by = None;
+    for (number, hooks) in hooks.iter().enumerate() {
         let mut claimed: c_int = 0;
         // SAFETY: the structure lives as long as the call; the name in it as long as the state. That the file is known
         // to be used (the last argument) asks for all of it at once, as the first version of the hook does.
@@ -310,8 +313,8 @@ fn offer_one(hooks: &[Hooks], offer: Offer) -> Option<Vec<Claimed>> {
         if status != LDPS_OK {
             said(level::ERROR, &format!("the plugin failed to read it (status {status})"));
         }
-        is_claimed = claimed != 0;
-        if is_claimed || status != LDPS_OK {
+        claimed_by = (claimed != 0).then_some(number);
+        if claimed_by.is_some() || status != LDPS_OK {
             break;
         }
     }
@@ -321,7 +324,7 @@ fn offer_one(hooks: &[Hooks], offer: Offer) -> Option<Vec<Claimed>> {
     with(|state| {
         state.subject = None;
         let symbols = &state.files[handle - 1].symbols;
-        is_claimed.then(|| symbols.clone().unwrap_or_default())
+        claimed_by.map(|number| (number, symbols.clone().unwrap_or_default()))
     })
 }
 

@@ -15,9 +15,10 @@ use super::stand_in::Claimed;
 use crate::config::OutputKind;
 use crate::context::Cx;
 use crate::intern::Symbols;
-use crate::model::{FileId, Inputs, Role, SymbolId};
+use crate::model::{FileId, Inputs, SymbolId};
 use crate::open::Opened;
 use crate::select::{Class, Provided, Selection, seen};
+use std::collections::HashMap;
 
 /// Everything resolutions follow from.
 pub(super) struct Source<'a> {
@@ -29,50 +30,64 @@ pub(super) struct Source<'a> {
     pub opened: &'a Opened,
 }
 
-/// Answers for claimed files, in the order given.
-pub(super) fn answers<'c>(
-    source: &Source,
-    claimed: impl Iterator<Item = (FileId, &'c [Claimed])>,
-) -> Vec<Answer> {
-    let visible = visible(source);
-    claimed
-        .map(|(file, symbols)| {
-            if !source.selection.live[file.index()] {
-                return Answer::NotIncluded;
-            }
-            let first = source.inputs.object(file).first_global;
-            let resolved = symbols.iter().enumerate().map(|(n, symbol)| {
-                let id = source.inputs.object(file).ids[n];
-                resolution_of(source, &visible, file, first + n as u32, id, symbol)
-            });
-            Answer::Resolved(resolved.collect())
-        })
-        .collect()
+/// A claimed file: which plugin has claimed it, and its symbols.
+#[derive(Clone, Copy)]
+pub(super) struct ClaimedFile<'c> {
+    pub file: FileId,
+    pub plugin: usize,
+    pub symbols: &'c [Claimed],
+}
+
+/// Answers for claimed files, in the order given. What one plugin has claimed is machine code to another.
+pub(super) fn answers(source: &Source, claimed: &[ClaimedFile]) -> Vec<Answer> {
+    let owners: HashMap<FileId, usize> = claimed.iter().map(|c| (c.file, c.plugin)).collect();
+    let mut views: HashMap<usize, View> = HashMap::new();
+    let answer = |claimed: &ClaimedFile| {
+        let ClaimedFile { file, plugin, symbols } = *claimed;
+        if !source.selection.live[file.index()] {
+            return Answer::NotIncluded;
+        }
+        let is_own = |file: FileId| owners.get(&file) == Some(&plugin);
+        let view = views.entry(plugin).or_insert_with(|| View { visible: visible(source, is_own) });
+        let object = source.inputs.object(file);
+        let resolved = symbols.iter().enumerate().map(|(n, symbol)| {
+            let place = (file, object.first_global + n as u32);
+            resolution_of(source, view, is_own, place, object.ids[n], symbol)
+        });
+        Answer::Resolved(resolved.collect())
+    };
+    claimed.iter().map(answer).collect()
+}
+
+/// What a plugin does not see of the link.
+struct View {
+    /// By symbol: something relies on it that the plugin does not see.
+    visible: Vec<bool>,
 }
 
 fn resolution_of(
     source: &Source,
-    visible: &[bool],
-    file: FileId,
-    index: u32,
+    view: &View,
+    is_own: impl Fn(FileId) -> bool,
+    place: (FileId, u32),
     id: SymbolId,
     symbol: &Claimed,
 ) -> i32 {
     let def = source.selection.def(id);
-    let is_intermediate = || source.inputs.object(def.file()).role == Role::Intermediate;
     let by_object = matches!(def.class(), Class::Strong | Class::Weak | Class::Common);
+    let is_intermediate = by_object && is_own(def.file());
     if symbol.is_reference() {
         return match def.class() {
             Class::Shared => resolution::RESOLVED_DYN,
             _ if def.is_undefined() => resolution::UNDEF,
-            _ if by_object && is_intermediate() => resolution::RESOLVED_IR,
+            _ if is_intermediate => resolution::RESOLVED_IR,
             _ => resolution::RESOLVED_EXEC,
         };
     }
-    if by_object && (def.file(), def.index()) == (file, index) {
-        return prevailing(source, visible, id, symbol);
+    if by_object && (def.file(), def.index()) == place {
+        return prevailing(source, &view.visible, id, symbol);
     }
-    if by_object && is_intermediate() { resolution::PREEMPTED_IR } else { resolution::PREEMPTED_REG }
+    if is_intermediate { resolution::PREEMPTED_IR } else { resolution::PREEMPTED_REG }
 }
 
 /// The resolution of a definition that holds.
@@ -89,13 +104,13 @@ fn prevailing(source: &Source, visible: &[bool], id: SymbolId, symbol: &Claimed)
     }
 }
 
-/// Marks what something relies on that is not intermediate code.
-fn visible(source: &Source) -> Vec<bool> {
+/// Marks what something relies on that is not intermediate code of the plugin's own.
+fn visible(source: &Source, is_own: impl Fn(FileId) -> bool) -> Vec<bool> {
     let Source { cx, inputs, symbols, provided, selection, opened } = source;
     let needed = |bits: &u8| bits & (seen::SHARED | seen::NEEDED_BY_SHARED) != 0;
     let mut visible: Vec<bool> = selection.references.iter().map(needed).collect();
     for object in selection.objects.iter().map(|id| inputs.object(*id)) {
-        if object.role != Role::Intermediate {
+        if !is_own(object.id) {
             object.ids.iter().for_each(|id| visible[id.index()] = true);
         }
     }
