@@ -118,7 +118,7 @@ fn link_ingested(cx: &Cx, ingested: Ingested, compiled: Option<&Compiled>) -> Re
     let Ingested { mut inputs, symbols, opened, .. } = ingested;
     account::inputs(cx, &inputs, &opened);
     // Patterns can only be told once every name is known.
-    let config = with_globs(cx.config, &symbols);
+    let config = with_wanted_names(cx.config, &symbols, &opened);
     let cx = &Cx { config: config.as_ref().unwrap_or(cx.config), ..*cx };
     let result = link_inputs(cx, &mut inputs, symbols, &opened, compiled);
     crate::source_line::explain(cx, &inputs);
@@ -129,7 +129,7 @@ fn link_ingested(cx: &Cx, ingested: Ingested, compiled: Option<&Compiled>) -> Re
 fn compile(cx: &Cx, ingested: &mut Ingested) -> Result<Option<Compiled>, Failed> {
     let Ingested { inputs, symbols, opened, session } = ingested;
     let (Some(session), inputs, opened) = (session, &*inputs, &*opened) else { return Ok(None) };
-    let config = with_globs(cx.config, symbols);
+    let config = with_wanted_names(cx.config, symbols, opened);
     let cx = &Cx { config: config.as_ref().unwrap_or(cx.config), ..*cx };
     let assignments = assignments(cx.config, opened);
     let is_relocatable = cx.config.kind == OutputKind::Relocatable;
@@ -150,9 +150,9 @@ fn compile(cx: &Cx, ingested: &mut Ingested) -> Result<Option<Compiled>, Failed>
     plugin::compile(cx, session, &resolved).map(Some)
 }
 
-/// `--undefined-glob`: the names that match are as good as given one by one with `--undefined`.
-fn with_globs(config: &Config, symbols: &Symbols) -> Option<Config> {
-    if config.undefined_globs.is_empty() {
+/// `--undefined-glob` and the EXTERN of scripts: those names are as good as given one by one with `--undefined`.
+fn with_wanted_names(config: &Config, symbols: &Symbols, opened: &Opened) -> Option<Config> {
+    if config.undefined_globs.is_empty() && opened.undefined.is_empty() {
         return None;
     }
     let globs: Vec<Glob> = config.undefined_globs.iter().map(|glob| Glob::new(glob)).collect();
@@ -162,6 +162,7 @@ fn with_globs(config: &Config, symbols: &Symbols) -> Option<Config> {
     names.sort_unstable();
     let mut config = config.clone();
     config.undefined.extend(names);
+    config.undefined.extend(opened.undefined.iter().map(|name| name.to_vec()));
     Some(config)
 }
 
