@@ -21,6 +21,7 @@ mod debug;
 mod sections;
 mod keywords;
 mod diagnostics;
+mod lto;
 mod process;
 mod compat;
 mod values;
@@ -99,7 +100,7 @@ pub struct Area {
 }
 
 /// All options but the `-z` keywords, in the order of `--help`.
-pub static AREAS: [Area; 9] = [
+pub static AREAS: [Area; 10] = [
     inputs::AREA,
     output::AREA,
     symbols::AREA,
@@ -107,6 +108,7 @@ pub static AREAS: [Area; 9] = [
     debug::AREA,
     sections::AREA,
     diagnostics::AREA,
+    lto::AREA,
     process::AREA,
     compat::AREA,
 ];

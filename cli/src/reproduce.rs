@@ -1,8 +1,8 @@
 //! The command line of a link, rewritten so that it works in the tree that `--reproduce` packs.
 //!
 //! In: [`Spoken`], every option and input in the order typed. Out: the text of `response.txt`. Paths of inputs become
-//! paths below the top of the tree; outputs lose their directories; what the link was told about plugins, and the
-//! option itself, is left out. Library directories are listed as resolved, so that `-l` finds the packed files
+//! paths below the top of the tree; outputs lose their directories; a plugin stays where it is; the option itself is left
+//! out. Library directories are listed as resolved, so that `-l` finds the packed files
 //! first; the directory the link ran in comes last, for names in scripts that are relative to it.
 //!
 //! `--chroot .` makes absolute names in linker scripts mean files of the tree.
@@ -49,10 +49,9 @@ const INPUTS: &[&str] = &[
 /// Options whose value is a list of directories.
 const DIRECTORIES: &[&str] = &["rpath-link"];
 /// Options whose value is a file to be written.
-const OUTPUTS: &[&str] = &["o", "Map", "dependency-file", "trace", "separate-debug-file"];
+const OUTPUTS: &[&str] = &["o", "Map", "dependency-file", "trace", "separate-debug-file", "why-extract"];
 /// Options that are left out, or given in another form.
-const LEFT_OUT: &[&str] =
-    &["L", "Y", "sysroot", "plugin", "plugin-opt", "reproduce", "repro", "chroot", "C", "threads"];
+const LEFT_OUT: &[&str] = &["L", "Y", "sysroot", "reproduce", "repro", "chroot", "C", "threads"];
 
 /// The text of the response file.
 pub fn response(spoken: &[Spoken], config: &Config, directory: &Path) -> Vec<u8> {
@@ -79,6 +78,9 @@ pub fn response(spoken: &[Spoken], config: &Config, directory: &Path) -> Vec<u8>
             }
             Spoken::Input(name) => line(&mut text, &[&tree(name)]),
             Spoken::Option { name, .. } if LEFT_OUT.contains(name) => {}
+            // A file of the compiler driver's that GCC's plugin writes for it.
+            Spoken::Option { name, value: Some(value), .. }
+                if *name == "plugin-opt" && value.starts_with(b"-fresolution=") => {}
             Spoken::Option { name, word, value, is_separate } => {
                 let Some(value) = value else {
                     line(&mut text, &[word]);
@@ -170,6 +172,8 @@ mod tests {
             "--Map=d/m",
             "-plugin",
             "/p.so",
+            "-plugin-opt=-fresolution=/tmp/x",
+            "-plugin-opt=/lib/wrapper",
             "-e_main",
             "@absent",
             "--gc-sections",
@@ -193,6 +197,8 @@ mod tests {
                 "-rpath-link home/me/d:e",
                 "-soname \"q\\\"x\"",
                 "--Map=m",
+                "-plugin /p.so",
+                "-plugin-opt=/lib/wrapper",
                 "-e_main",
                 "home/me/@absent",
                 "--gc-sections",

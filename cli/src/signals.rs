@@ -51,6 +51,7 @@ pub fn leave_to_children() {
 /// The handler: only calls that are allowed in one (signal-safety(7)).
 extern "C" fn stop(signal: c_int) {
     stages::commit::remove_temporaries();
+    stages::plugin::remove_leftovers();
     // SAFETY: `raise` may be called in a handler; SA_RESETHAND has put the default action back, which takes
     // effect when the handler returns.
     unsafe {

@@ -33,6 +33,8 @@ pub struct Typed {
     pub unresolved: Option<UnresolvedPolicy>,
     /// `--warn-unresolved-symbols`.
     pub warn_unresolved: bool,
+    /// `-plugin-opt` in front of any `-plugin`.
+    pub plugin_options: Vec<Vec<u8>>,
     /// `-r`.
     pub relocatable: bool,
     /// `--demangle` or `--no-demangle`, once said.

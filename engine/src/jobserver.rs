@@ -6,25 +6,43 @@
 //! further thread (GNU make manual, 13.1.1).
 //!
 //! [`claim`] takes what is there at once and never waits: a run is short, and starting small is better than late.
-//! Tokens go back when [`Claimed`] is dropped. A pot that is named but cannot be used (not passed on by the parent,
+//! Tokens go back when [`Claimed`] is dropped, or with [`give_back`] when the run starts something that takes tokens of its
+//! own. A pot that is named but cannot be used (not passed on by the parent,
 //! closed, not a pipe) is no pot.
 
 use jobserver::{Acquired, Client};
+use std::sync::{Mutex, PoisonError};
+
+/// The tokens this process holds, all but the implicit first.
+static TOKENS: Mutex<Vec<Acquired>> = Mutex::new(Vec::new());
 
 /// The right to run a number of threads. Gives back on drop what it took.
 #[derive(Debug)]
 pub struct Claimed {
     /// How many threads may run, at least one.
     pub threads: usize,
-    /// All but the implicit first.
-    tokens: Vec<Acquired>,
+    /// How many tokens were taken from a jobserver.
+    tokens: usize,
 }
 
 impl Claimed {
     /// How many tokens were taken from a jobserver.
     pub fn tokens(&self) -> usize {
-        self.tokens.len()
+        self.tokens
     }
+}
+
+impl Drop for Claimed {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+/// Gives all tokens back, for what takes tokens of its own (a compiler) and may last. The run keeps its threads, which
+/// have nothing to do meanwhile.
+pub fn give_back() {
+    let tokens = std::mem::take(&mut *TOKENS.lock().unwrap_or_else(PoisonError::into_inner));
+    drop(tokens);
 }
 
 /// Claims up to `max` threads: all of them if there is no jobserver, else one and as many more as there are tokens.
@@ -36,8 +54,8 @@ pub fn claim(max: usize) -> Claimed {
     // program has opened no files of its own yet.
     let client = unsafe { Client::from_env_ext(true) }.client;
     match client {
-        Ok(client) => take(&client, max).unwrap_or(Claimed { threads: max, tokens: Vec::new() }),
-        Err(_) => Claimed { threads: max, tokens: Vec::new() },
+        Ok(client) => take(&client, max).unwrap_or(Claimed { threads: max, tokens: 0 }),
+        Err(_) => Claimed { threads: max, tokens: 0 },
     }
 }
 
@@ -53,5 +71,7 @@ fn take(client: &Client, max: usize) -> Option<Claimed> {
             Err(_) => return None,
         }
     }
-    Some(Claimed { threads: tokens.len() + 1, tokens })
+    let count = tokens.len();
+    TOKENS.lock().unwrap_or_else(PoisonError::into_inner).extend(tokens);
+    Some(Claimed { threads: count + 1, tokens: count })
 }

@@ -13,6 +13,6 @@ mod sync;
 pub mod trace;
 
 pub use flow::{Flow, FlowError, Next, Receiver, Sender};
-pub use pool::{Panicked, Pool, Walk, run};
+pub use pool::{Distance, Panicked, Pool, Walk, run};
 pub use prefetch::{prefetch, prefetch_all};
 pub use trace::{Label, Trace, Tracer};

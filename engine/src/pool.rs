@@ -34,7 +34,7 @@ mod walk;
 
 pub use panics::Panicked;
 pub(crate) use panics::{Blame, caught};
-pub use walk::Walk;
+pub use walk::{Distance, Walk};
 
 use std::cell::Cell;
 use std::num::NonZeroUsize;

@@ -10,6 +10,7 @@ mod linkers;
 mod machine;
 mod measure;
 mod compare;
+mod instructions;
 mod report;
 mod plot;
 mod scratch;
@@ -47,6 +48,8 @@ enum Task {
     Traces(TracesOptions),
     /// Draw a result of `compare` as SVG files.
     Plot(PlotOptions),
+    /// Count the instructions of small links (with valgrind) and compare with the figures that are kept.
+    Instructions(InstructionsOptions),
 }
 
 #[derive(Args)]
@@ -145,6 +148,24 @@ struct PlotOptions {
     result: Option<PathBuf>,
 }
 
+#[derive(Args)]
+struct InstructionsOptions {
+    /// Workloads [default: hello-c and hello-rust].
+    names: Vec<String>,
+
+    /// The manifold to count [default: the one built beside this program].
+    #[arg(long, value_name = "PATH")]
+    manifold: Option<PathBuf>,
+
+    /// Another linker to count.
+    #[arg(long = "peer", value_name = "NAME=PATH")]
+    peers: Vec<String>,
+
+    /// Keep the new figures.
+    #[arg(long)]
+    keep: bool,
+}
+
 fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
@@ -168,6 +189,7 @@ fn run() -> Result<()> {
         Task::Compare(chosen) => compare(&cache, &chosen),
         Task::Traces(chosen) => traces(&cache, chosen),
         Task::Plot(chosen) => plot(&cache, chosen.result),
+        Task::Instructions(chosen) => instructions(&cache, &chosen),
     }
 }
 
@@ -234,6 +256,23 @@ fn compare(cache: &corpora::Cache, chosen: &CompareOptions) -> Result<()> {
     Ok(())
 }
 
+/// Counts instructions and compares them with those that are kept.
+fn instructions(cache: &corpora::Cache, chosen: &InstructionsOptions) -> Result<()> {
+    let mut names = chosen.names.clone();
+    if names.is_empty() {
+        names = ["hello-c", "hello-rust"].map(str::to_owned).into();
+    }
+    let mut linkers = vec![own(chosen.manifold.as_deref())?];
+    for text in &chosen.peers {
+        linkers.push(Linker::given(text)?);
+    }
+    let file = instructions::kept();
+    let older = instructions::Figures::read(&file)?;
+    let figures = instructions::Figures::count(&linkers, &cache.built(&names)?)?;
+    print!("{}", figures.table(&older));
+    if chosen.keep { figures.keep(&file) } else { figures.check(&older) }
+}
+
 /// Measures traces and shows what came out.
 fn traces(cache: &corpora::Cache, chosen: TracesOptions) -> Result<()> {
     ensure!(chosen.runs > 0, "--runs must be at least 1");
@@ -262,15 +301,18 @@ fn plot(cache: &corpora::Cache, result: Option<PathBuf>) -> Result<()> {
     Ok(())
 }
 
+/// The manifold to look at: the one given, or the one built beside this program.
+fn own(path: Option<&Path>) -> Result<Linker> {
+    let beside = env::current_exe()?.with_file_name("manifold");
+    Linker::at("manifold", path.unwrap_or(&beside))
+        .context("build manifold first (cargo build --release), or say --manifold PATH or --no-manifold")
+}
+
 /// manifold first, then the peers.
 fn choose_linkers(chosen: &CompareOptions) -> Result<Vec<Linker>> {
     let mut linkers = Vec::new();
     if !chosen.no_manifold {
-        let beside = env::current_exe()?.with_file_name("manifold");
-        let path = chosen.manifold.clone().unwrap_or(beside);
-        linkers.push(Linker::at("manifold", &path).context(
-            "build manifold first (cargo build --release), or say --manifold PATH or --no-manifold",
-        )?);
+        linkers.push(own(chosen.manifold.as_deref())?);
     }
     let mut peers = if chosen.only_given { Vec::new() } else { linkers::peers() };
     for text in &chosen.peers {

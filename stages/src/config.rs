@@ -8,9 +8,11 @@
 //! Field names follow the GNU ld manual where it has a word.
 
 mod fold;
+mod lto;
 mod order;
 
 pub use fold::{Folding, Icf};
+pub use lto::{Lto, LtoWord, Plugin};
 pub use order::{CallGraphSort, CommonSort, Ordering, Permutation, SectionSort, Shuffle};
 
 use crate::reproduce::Reproduction;
@@ -148,6 +150,8 @@ pub struct Config {
     pub merge_tails: bool,
     /// In which order sections stand.
     pub ordering: Ordering,
+    /// `-plugin` and what belongs to it.
+    pub lto: Lto,
 
     /// `-s`, `-S`.
     pub strip: Strip,
@@ -197,6 +201,8 @@ pub struct Config {
     pub cref: bool,
     /// `--print-symbol-counts`: write how many symbols inputs define here (`-` is standard output).
     pub symbol_counts: Option<PathBuf>,
+    /// `--why-extract`: write who brought in archive members here (`-` is standard output).
+    pub why_extract: Option<PathBuf>,
     /// `-t`/`--trace`: list the input files on standard output.
     pub trace_inputs: bool,
     /// `--trace`: phase table; `--trace=FILE`: profile written to FILE.
@@ -603,6 +609,7 @@ impl Default for Config {
             folding: Folding::default(),
             merge_tails: false,
             ordering: Ordering::default(),
+            lto: Lto::default(),
             strip: Strip::None,
             discard: Discard::Default,
             build_id: BuildId::None,
@@ -626,6 +633,7 @@ impl Default for Config {
             map_file: None,
             cref: false,
             symbol_counts: None,
+            why_extract: None,
             trace_inputs: false,
             profile: Profile::Off,
             stats: false,

@@ -167,15 +167,13 @@ pub fn collect(
         dynamic.needed.push(offset);
     }
     let copied: HashSet<SymbolId> = tables.copies.iter().flat_map(|c| c.aliases.iter().copied()).collect();
-    let mut chosen: Vec<SymbolId> = (0..selection.states.len() as u32)
-        .map(SymbolId)
-        .filter(|id| {
-            let state = selection.state(*id);
-            let is_used = scan.needs[id.index()] != Need::NOTHING;
-            state.is_exported() || state.is_imported() && is_used || copied.contains(id)
-        })
-        .collect();
-    chosen.sort_unstable_by_key(|id| (selection.def(*id), symbols.name(*id)));
+    let is_chosen = |id: &SymbolId| {
+        let state = selection.state(*id);
+        let is_used = scan.needs[id.index()] != Need::NOTHING;
+        state.is_exported() || state.is_imported() && is_used || !copied.is_empty() && copied.contains(id)
+    };
+    let all = (0..selection.states.len() as u32).map(SymbolId);
+    let chosen = crate::tables::in_order(selection, symbols, all.filter(is_chosen));
     let is_defined = |id: SymbolId| {
         let slots = tables.slots(SymbolRef::Global(id));
         selection.def(id).is_local() || slots.is_some_and(|s| s.copy != NO_SLOT)

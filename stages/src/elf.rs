@@ -3,6 +3,7 @@
 pub mod archive;
 pub mod identify;
 pub mod compressed;
+pub mod crel;
 pub mod properties;
 
 use object::LittleEndian as LE;

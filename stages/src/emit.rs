@@ -82,11 +82,12 @@ pub fn tasks(image: &Image) -> Vec<Task> {
             };
             match member.content {
                 Content::Sections(object, first, count) => {
-                    let gathered = &image.outputs.objects[object as usize];
-                    let sections = &image.object(object as usize).sections;
-                    for i in first..first + count {
-                        let size = sections[gathered.order[i as usize] as usize].size;
-                        add(i, gathered.inner[i as usize], size);
+                    // What is between a section and the next one goes with it: where to cut asks for no more.
+                    let starts = &image.outputs.objects[object as usize].inner;
+                    let starts = &starts[first as usize..(first + count) as usize];
+                    let ends = starts.iter().skip(1).chain([&member.size]);
+                    for (i, (start, end)) in starts.iter().zip(ends).enumerate() {
+                        add(first + i as u32, *start, end - start);
                     }
                 }
                 Content::Pool(is_loaded, pool) => {

@@ -10,7 +10,7 @@ use crate::gdb_index::GdbIndex;
 use crate::intern::Symbols;
 use crate::layout::Layout;
 use crate::liveness::LiveSet;
-use crate::merge::{MemberId, Merged};
+use crate::merge::{MemberId, Merged, Placed};
 use crate::model::{Inputs, Object, SectionKind, SymbolId};
 use crate::outputs::{OutputSection, Outputs};
 use crate::scan::Scan;
@@ -127,7 +127,7 @@ impl<'a> Image<'a> {
             SymbolRef::Local(position, symbol) => (position as usize, symbol as usize),
             SymbolRef::Global(id) => {
                 let def = self.selection.def(id);
-                let Ok(position) = self.selection.objects.binary_search(&def.file()) else { return 0 };
+                let Some(position) = self.selection.position(def.file()) else { return 0 };
                 (position, def.index() as usize)
             }
         };
@@ -152,10 +152,20 @@ impl<'a> Image<'a> {
         let pools = if is_loaded { self.loaded_pools } else { self.debug_pools };
         pools[merged.pool_of(member)] + merged.offset(member, offset)
     }
+    /// A member of a pool for many lookups.
+    pub fn placed(&self, is_loaded: bool, member: MemberId) -> Placed<'a> {
+        let merged = self.merged(is_loaded);
+        let pools = if is_loaded { self.loaded_pools } else { self.debug_pools };
+        merged.placed(member, pools[merged.pool_of(member)])
+    }
     /// S + A of a relocation: where it points, all indirections left aside.
     pub fn pointee(&self, position: usize, object: &Object, relocation: &Rela) -> u64 {
         let symbol = relocation.r_sym(LE, false) as usize;
         let addend = relocation.r_addend.get(LE) as u64;
+        let target = self.targets.get(position).and_then(|targets| targets.get(symbol));
+        if let Some(address) = target.and_then(|target| target.address()) {
+            return address.wrapping_add(addend);
+        }
         let section = object.symbol_section(symbol) as usize;
         let is_piece = object.symbol_id(symbol) == SymbolId::NONE
             && object.symbols[symbol].st_type() == object::elf::STT_SECTION
@@ -173,7 +183,7 @@ impl<'a> Image<'a> {
     /// The header index of the output section an input section went to.
     pub fn section_index_of(&self, object: &Object, section: usize) -> HeaderIndex {
         let map = &self.sizes.names.maps;
-        let Ok(position) = self.selection.objects.binary_search(&object.id) else {
+        let Some(position) = self.selection.position(object.id) else {
             return HeaderIndex::ABSOLUTE;
         };
         let output = match object.sections[section].kind {

@@ -37,11 +37,12 @@ use crate::intern::{NameBatch, NameSink, SHARDS, Shard, Symbols};
 use crate::layout::{Layout, Shape};
 use crate::liveness::{self, LiveSet};
 use crate::merge::{self, Merged};
-use crate::model::{File, Inputs};
+use crate::model::{File, Inputs, Role};
 use crate::open::{Opened, Opener};
 use crate::order;
 use crate::outputs::{self, Outputs};
 use crate::parse::{MappedInput, parse};
+use crate::plugin::{self, Candidates, Compiled, Session};
 use crate::relocatable;
 use crate::report::{Failed, Problem, Problems};
 use crate::reproduce;
@@ -89,6 +90,7 @@ pub fn link(config: &Config, tracer: &Tracer) -> Outcome {
         }
     };
     crate::commit::remove_temporaries();
+    plugin::clean_up(&problems);
     let listing = problems.take_said();
     let account = recorder.finish();
     Outcome { problems: problems.into_sorted(), succeeded, listing, account }
@@ -102,14 +104,50 @@ fn internal_error(panicked: &Panicked) -> Problem {
 }
 
 fn run(cx: &Cx) -> Result<(), Failed> {
-    let (mut inputs, symbols, opened) = ingest(cx)?;
+    let mut ingested = ingest(cx, None)?;
+    let Some(compiled) = compile(cx, &mut ingested)? else {
+        return link_ingested(cx, ingested, None);
+    };
+    // What was intermediate code is machine code now: the link starts over with it.
+    drop(ingested);
+    let cx = &Cx { config: compiled.config(), ..*cx };
+    link_ingested(cx, ingest(cx, Some(&compiled))?, Some(&compiled))
+}
+
+fn link_ingested(cx: &Cx, ingested: Ingested, compiled: Option<&Compiled>) -> Result<(), Failed> {
+    let Ingested { mut inputs, symbols, opened, .. } = ingested;
     account::inputs(cx, &inputs, &opened);
     // Patterns can only be told once every name is known.
     let config = with_globs(cx.config, &symbols);
     let cx = &Cx { config: config.as_ref().unwrap_or(cx.config), ..*cx };
-    let result = link_inputs(cx, &mut inputs, symbols, &opened);
+    let result = link_inputs(cx, &mut inputs, symbols, &opened, compiled);
     crate::source_line::explain(cx, &inputs);
     result
+}
+
+/// Link-time optimisation: selects with stand-ins for intermediate code and has it compiled, if any of it takes part.
+fn compile(cx: &Cx, ingested: &mut Ingested) -> Result<Option<Compiled>, Failed> {
+    let Ingested { inputs, symbols, opened, session } = ingested;
+    let (Some(session), inputs, opened) = (session, &*inputs, &*opened) else { return Ok(None) };
+    let config = with_globs(cx.config, symbols);
+    let cx = &Cx { config: config.as_ref().unwrap_or(cx.config), ..*cx };
+    let assignments = assignments(cx.config, opened);
+    let is_relocatable = cx.config.kind == OutputKind::Relocatable;
+    let (provided, (scripts, lists)) = if is_relocatable {
+        (relocatable::provide(symbols, &assignments), Default::default())
+    } else {
+        (select::provide(cx.config, inputs, symbols, &assignments), read_lists(cx, opened)?)
+    };
+    let selection = plugin::select(cx, inputs, symbols, &provided, &scripts, &lists);
+    crate::source_line::explain(cx, inputs);
+    let selection = selection?;
+    if !session.is_needed(&selection) {
+        return Ok(None);
+    }
+    crate::why_extract::write(cx, inputs, symbols, &selection)?;
+    let provided = &provided;
+    let resolved = plugin::Resolved { inputs, symbols, provided, selection: &selection, opened };
+    plugin::compile(cx, session, &resolved).map(Some)
 }
 
 /// `--undefined-glob`: the names that match are as good as given one by one with `--undefined`.
@@ -128,14 +166,24 @@ fn with_globs(config: &Config, symbols: &Symbols) -> Option<Config> {
 }
 
 /// Everything between the inputs and the output.
-fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Opened) -> Result<(), Failed> {
+fn link_inputs(
+    cx: &Cx,
+    inputs: &mut Inputs,
+    mut symbols: Symbols,
+    opened: &Opened,
+    compiled: Option<&Compiled>,
+) -> Result<(), Failed> {
     if cx.config.kind == OutputKind::Relocatable {
         // Nothing of what follows applies to -r: it gives no addresses, makes no tables and may leave names undefined.
-        return relocatable::link(cx, inputs, symbols, &assignments(cx.config, opened), opened);
+        let assignments = assignments(cx.config, opened);
+        return relocatable::link(cx, inputs, symbols, &assignments, opened, compiled);
     }
     let (scripts, lists) = read_lists(cx, opened)?;
     let provided = select::provide(cx.config, inputs, &mut symbols, &assignments(cx.config, opened));
     let selection = select::select(cx, inputs, &symbols, &provided, &scripts, &lists)?;
+    if let Some(compiled) = compiled {
+        compiled.check_late(cx, inputs, &selection);
+    }
     account::selected(cx, &selection);
     crate::inflate::inflate(cx, inputs, &selection);
     crate::line_tables::reduce(cx, inputs, &selection);
@@ -143,6 +191,7 @@ fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Open
     let inputs: &Inputs = inputs;
     crate::listing::report(cx, inputs, &symbols, &selection, opened);
     crate::backrefs::warn(cx, inputs, &symbols, &selection, opened);
+    crate::why_extract::write(cx, inputs, &symbols, &selection)?;
 
     let seed = seed();
     let names = outputs::number_names(inputs, &selection);
@@ -264,7 +313,7 @@ fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Open
         targets: &[],
         debug_targets: &[],
     };
-    let targets = cx.pool.map("layout/targets", selection.objects.len(), 8, |n| emit::targets(&image, n));
+    let targets = emit::targets(&image);
     let with_debug = if live.has_folded() { targets.len() } else { 0 };
     let debug_targets =
         cx.pool.map("layout/targets", with_debug, 8, |n| emit::for_debug(&image, n, &targets[n]));
@@ -289,10 +338,21 @@ fn link_inputs(cx: &Cx, inputs: &mut Inputs, mut symbols: Symbols, opened: &Open
     crate::listing::dependency_file(cx, opened)
 }
 
+/// What flow 1 makes.
+struct Ingested {
+    inputs: Inputs,
+    symbols: Symbols,
+    opened: Opened,
+    /// Files that plugins have claimed.
+    session: Option<Session>,
+}
+
 /// Flow 1: files are parsed while others are opened, names are numbered while files are parsed.
-fn ingest(cx: &Cx) -> Result<(Inputs, Symbols, Opened), Failed> {
+fn ingest(cx: &Cx, compiled: Option<&Compiled>) -> Result<Ingested, Failed> {
     let seed = seed();
-    let mut opener = Opener::new(cx.config, cx.problems);
+    let mut opener = Opener::new(cx.config, cx.problems, compiled);
+    // The second time there is nothing left to compile.
+    let candidates = compiled.is_none().then(Candidates::default);
     let mut shards: Vec<Shard> = (0..SHARDS).map(|_| Shard::new()).collect();
     let mut parsed: Vec<Parsed> = Vec::new();
 
@@ -308,7 +368,7 @@ fn ingest(cx: &Cx) -> Result<(Inputs, Symbols, Opened), Failed> {
         None => Ok(Next::Done),
     });
     flow.parallel("parse", to_parse, (names, objects), |batch: Vec<MappedInput>, (names, objects)| {
-        let (parsed, batches) = parse_batch(cx, &batch, seed);
+        let (parsed, batches) = parse_batch(cx, &batch, seed, candidates.as_ref());
         for batch in batches {
             names.send(batch);
         }
@@ -336,12 +396,24 @@ fn ingest(cx: &Cx) -> Result<(Inputs, Symbols, Opened), Failed> {
     if opened.files == 0 && !cx.config.inputs.iter().any(is_input) {
         return Err(cx.problems.fail(Problem::error("no input files")));
     }
+    let mut session = None;
+    if let Some((claimed, stand_ins)) = plugin::claim(cx, candidates.unwrap_or_default())? {
+        let (stand_ins, batches) = parse_batch(cx, &stand_ins, seed, None);
+        batches.iter().for_each(|(number, batch)| shards[*number].intern(*number, batch));
+        parsed.extend(stand_ins);
+        session = Some(claimed);
+    }
     let mut symbols = Symbols::seal(shards, seed);
     let inputs = cx.pool.serial("seal", || seal(cx, parsed, &mut symbols, &opened));
-    Ok((inputs, symbols, opened))
+    Ok(Ingested { inputs, symbols, opened, session })
 }
 
-fn parse_batch(cx: &Cx, batch: &[MappedInput], seed: u64) -> (Vec<Parsed>, Vec<(usize, NameBatch)>) {
+fn parse_batch(
+    cx: &Cx,
+    batch: &[MappedInput],
+    seed: u64,
+    candidates: Option<&Candidates>,
+) -> (Vec<Parsed>, Vec<(usize, NameBatch)>) {
     let mut sink = NameSink::new(seed);
     let tracer = cx.pool.tracer();
     if let Some(first) = batch.first() {
@@ -353,8 +425,19 @@ fn parse_batch(cx: &Cx, batch: &[MappedInput], seed: u64) -> (Vec<Parsed>, Vec<(
     for input in batch {
         cx.pool.tracer().add_bytes(input.data.len());
         let first_id = sink.len();
+        if candidates.is_some_and(|candidates| candidates.take_bitcode(input)) {
+            continue;
+        }
         match parse(cx.config, input, &mut sink) {
-            Ok(file) => files.push((file, first_id)),
+            Ok(file) => {
+                if let (File::Object(object), Some(candidates)) = (&file, candidates)
+                    && object.has_intermediate_code
+                    && input.role == Role::Itself
+                {
+                    candidates.take_object(input, object);
+                }
+                files.push((file, first_id));
+            }
             Err(problem) => cx.problems.push(problem),
         }
     }

@@ -22,11 +22,11 @@ use crate::config::OutputKind;
 use crate::context::Cx;
 use crate::gdb_index;
 use crate::intern::Symbols;
-use crate::model::{FileId, Inputs, Object, Section, SectionId, SectionKind, SymbolId};
+use crate::model::{Inputs, Object, Section, SectionId, SectionKind, SymbolId};
 use crate::parse::is_c_identifier;
 use crate::select::{Anchor, Provided, Selection};
-use crate::unwind::{ObjectUnwind, Unwind};
-use engine::Walk;
+use crate::unwind::Unwind;
+use engine::{Distance, Walk};
 use object::LittleEndian as LE;
 use object::elf::{SHF_GNU_RETAIN, SHT_FINI_ARRAY, SHT_INIT_ARRAY, SHT_NOTE, SHT_PREINIT_ARRAY};
 use std::collections::HashSet;
@@ -102,15 +102,9 @@ pub fn mark(
     selection: &Selection,
     unwind: &Unwind,
 ) -> LiveSet {
-    let states: Vec<AtomicU8> = (0..inputs.section_bound).map(|_| AtomicU8::new(state::BARRED)).collect();
-    let marking = Marking {
-        cx,
-        inputs,
-        selection,
-        unwind,
-        states: &states,
-        objects: object_positions(inputs, selection),
-    };
+    // One more for symbols that are in no section.
+    let states: Vec<AtomicU8> = (0..=inputs.section_bound).map(|_| AtomicU8::new(state::BARRED)).collect();
+    let mut marking = Marking { cx, inputs, selection, unwind, states: &states, reached: Vec::new() };
     if cx.config.gc_sections {
         marking.run(symbols, provided);
         if cx.config.print_gc_sections {
@@ -122,17 +116,8 @@ pub fn mark(
     LiveSet { states: states.into_iter().map(AtomicU8::into_inner).collect(), keepers: Vec::new() }
 }
 
-/// Position in [`Selection::objects`] by file id.
-fn object_positions(inputs: &Inputs, selection: &Selection) -> Vec<u32> {
-    let mut positions = vec![u32::MAX; inputs.files.len()];
-    for (position, id) in selection.objects.iter().enumerate() {
-        positions[id.index()] = position as u32;
-    }
-    positions
-}
-
-/// A section on its way through the walk.
-type Place = (FileId, u32);
+/// A section on its way through the walk: position of its object, and its index.
+type Place = (u32, u32);
 
 struct Marking<'a> {
     cx: &'a Cx<'a>,
@@ -140,8 +125,13 @@ struct Marking<'a> {
     selection: &'a Selection,
     unwind: &'a Unwind,
     states: &'a [AtomicU8],
-    objects: Vec<u32>,
+    /// For each object, in the order of [`Selection::objects`]: the section each symbol is in, as an index into
+    /// `states`. A walk jumps about: what it asks for again and again must be near, and one step away.
+    reached: Vec<Box<[u32]>>,
 }
+
+/// References that are looked at together, so that their memory comes together.
+const TOGETHER: usize = 16;
 
 impl Marking<'_> {
     fn is_candidate(&self, object: &Object, index: usize, section: &Section) -> bool {
@@ -161,6 +151,10 @@ impl Marking<'_> {
         });
     }
 
+    fn object(&self, position: usize) -> &Object {
+        self.inputs.object(self.selection.objects[position])
+    }
+
     fn state(&self, id: SectionId) -> &AtomicU8 {
         &self.states[id.index()]
     }
@@ -173,7 +167,7 @@ impl Marking<'_> {
             && state.swap(state::LIVE, Ordering::Relaxed) == state::WAITING
     }
 
-    fn run(&self, symbols: &Symbols, provided: &Provided) {
+    fn run(&mut self, symbols: &Symbols, provided: &Provided) {
         let starts = if self.cx.config.start_stop_gc { &[] } else { provided.list.as_slice() };
         let started: HashSet<&[u8]> = starts
             .iter()
@@ -194,11 +188,13 @@ impl Marking<'_> {
                     let known = if is_root { state::LIVE } else { state::WAITING };
                     self.state(object.section_id(index)).store(known, Ordering::Relaxed);
                     if is_root && section.is_alloc() {
-                        places.push((object.id, index as u32));
+                        places.push((i as u32, index as u32));
                     }
                 }
                 places
             });
+        self.reached =
+            self.cx.pool.map("liveness/reached", self.selection.objects.len(), 16, |i| self.reached_by(i));
         let mut roots = kept.concat();
         for id in self.root_symbols(symbols) {
             self.push_symbol(id, &mut |place| roots.push(place));
@@ -206,7 +202,7 @@ impl Marking<'_> {
         self.cx.pool.walk_ahead(
             "liveness/mark",
             roots,
-            |place| self.announce(*place),
+            |place, distance| self.announce(*place, distance),
             |place, walk| self.visit(place, walk),
         );
     }
@@ -241,70 +237,129 @@ impl Marking<'_> {
     }
 
     fn push_symbol(&self, id: SymbolId, push: &mut impl FnMut(Place)) {
-        let section = self.selection.sections[id.index()];
+        let section = self.selection.section(id);
         if section != SectionId::NONE && self.claim(section) {
-            let object = self.inputs.object(self.selection.def(id).file());
-            push_to(object, section.0 - object.section_base, push);
+            self.push_definition(id, section, push);
         }
     }
 
-    /// Asks for the relocations of a section that will be visited soon. Its header was asked for by [`push_to`].
-    fn announce(&self, (file, index): Place) {
-        let object = self.inputs.object(file);
+    /// Asks for what the visit of a section will read. Its header was asked for by [`push_to`].
+    fn announce(&self, (position, index): Place, distance: Distance) {
+        let position = position as usize;
+        let object = self.object(position);
         let relocations = object.relocations(&object.sections[index as usize]);
-        engine::prefetch(relocations, 0);
-        engine::prefetch(relocations, 3);
+        match distance {
+            Distance::Far => {
+                engine::prefetch(relocations, 0);
+                engine::prefetch(relocations, 3);
+                self.unwind.objects[position].announce_index(index);
+            }
+            Distance::Near => {
+                let reached = &self.reached[position];
+                for relocation in relocations.iter().take(6) {
+                    engine::prefetch(reached, relocation.r_sym(LE, false) as usize);
+                }
+                self.unwind.objects[position].announce_fdes(index);
+            }
+        }
     }
 
-    fn visit(&self, (file, index): Place, walk: &mut Walk<Place>) {
-        let object = self.inputs.object(file);
+    fn visit(&self, (position, index): Place, walk: &mut Walk<Place>) {
+        let position = position as usize;
+        let object = self.object(position);
         let section = &object.sections[index as usize];
         if section.kind == SectionKind::EhFrame {
             // Its records are followed from the code they describe.
             return;
         }
         let mut push = |place| walk.push(place);
-        self.follow(object, object.relocations(section), &mut push);
-        let unwind = &self.unwind.objects[self.objects[file.index()] as usize];
+        self.follow(object, position, object.relocations(section), &mut push);
+        let unwind = &self.unwind.objects[position];
         for fde in unwind.fdes_of(index) {
-            self.follow(object, unwind.relocations_of(&fde.record), &mut push);
-            let cie: &ObjectUnwind = unwind;
-            self.follow(object, cie.relocations_of(&unwind.cies[fde.cie as usize]), &mut push);
+            // The first relocation names the code itself.
+            let others = unwind.relocations_of(&fde.record).get(1..).unwrap_or(&[]);
+            self.follow(object, position, others, &mut push);
+            let cie = &unwind.cies[fde.cie as usize];
+            self.follow(object, position, unwind.relocations_of(cie), &mut push);
         }
-        self.follow_companions(object, index, &mut push);
+        self.follow_companions(object, position, index, &mut push);
     }
 
-    fn follow(&self, object: &Object, relocations: &[crate::elf::Rela], push: &mut impl FnMut(Place)) {
-        // Most sections have few relocations, whose symbols lie apart: ask for all before waiting for one.
-        for relocation in relocations.iter().take(16) {
-            let symbol = relocation.r_sym(LE, false) as usize;
-            match symbol.checked_sub(object.first_global as usize) {
-                Some(global) => engine::prefetch(&object.ids, global),
-                None => engine::prefetch(object.symbols, symbol),
+    /// The sections that the symbols of the object at a position are in.
+    fn reached_by(&self, position: usize) -> Box<[u32]> {
+        let object = self.object(position);
+        let nothing = self.inputs.section_bound as u32;
+        let locals = (object.first_global as usize).min(object.symbols.len());
+        let mut reached = Vec::with_capacity(object.symbols.len());
+        reached.extend((0..locals).map(|symbol| match object.symbol_section(symbol) {
+            0 => nothing,
+            section => object.section_base + section,
+        }));
+        reached.extend(object.ids.iter().map(|id| self.selection.section(*id).0.min(nothing)));
+        reached.into_boxed_slice()
+    }
+
+    /// Makes live what relocations refer to.
+    fn follow(
+        &self,
+        object: &Object,
+        position: usize,
+        relocations: &[crate::elf::Rela],
+        push: &mut impl FnMut(Place),
+    ) {
+        let reached = &self.reached[position];
+        let nothing = self.inputs.section_bound as u32;
+        for relocations in relocations.chunks(TOGETHER) {
+            let mut sections = [nothing; TOGETHER];
+            for (section, relocation) in sections.iter_mut().zip(relocations) {
+                *section = reached.get(relocation.r_sym(LE, false) as usize).copied().unwrap_or(nothing);
+            }
+            let mut waiting = 0u32;
+            for (n, section) in sections.iter().enumerate() {
+                let state = self.states[*section as usize].load(Ordering::Relaxed);
+                waiting |= u32::from(state == state::WAITING) << n;
+            }
+            while waiting != 0 {
+                let n = waiting.trailing_zeros() as usize;
+                waiting &= waiting - 1;
+                let symbol = relocations[n].r_sym(LE, false) as usize;
+                self.reach(object, position, SectionId(sections[n]), symbol, push);
             }
         }
-        for relocation in relocations {
-            let symbol = relocation.r_sym(LE, false) as usize;
-            if symbol == 0 || symbol >= object.symbols.len() {
-                continue;
-            }
-            let id = object.symbol_id(symbol);
-            if id != SymbolId::NONE {
-                self.push_symbol(id, push);
-                continue;
-            }
-            let index = object.symbol_section(symbol);
-            if index != 0 && self.claim(object.section_id(index as usize)) {
-                push_to(object, index, push);
-            }
+    }
+
+    /// Makes the section of a symbol live that an object refers to.
+    fn reach(
+        &self,
+        object: &Object,
+        position: usize,
+        section: SectionId,
+        symbol: usize,
+        push: &mut impl FnMut(Place),
+    ) {
+        if !self.claim(section) {
+            return;
+        }
+        let index = section.0.wrapping_sub(object.section_base);
+        if (index as usize) < object.sections.len() {
+            return push_to(object, position, index, push);
+        }
+        self.push_definition(object.symbol_id(symbol), section, push);
+    }
+
+    /// Puts the section that defines a global symbol on the way to its visit.
+    fn push_definition(&self, id: SymbolId, section: SectionId, push: &mut impl FnMut(Place)) {
+        if let Some(position) = self.selection.position(self.selection.def(id).file()) {
+            let object = self.object(position);
+            push_to(object, position, section.0 - object.section_base, push);
         }
     }
 
     /// Sections that follow this one by SHF_LINK_ORDER, and the other members of its group.
-    fn follow_companions(&self, object: &Object, index: u32, push: &mut impl FnMut(Place)) {
+    fn follow_companions(&self, object: &Object, position: usize, index: u32, push: &mut impl FnMut(Place)) {
         for companion in object.companions_of(index) {
             if self.claim(object.section_id(companion as usize)) {
-                push((object.id, companion));
+                push((position as u32, companion));
             }
         }
     }
@@ -329,10 +384,10 @@ impl Marking<'_> {
 
 /// Puts a section on the way to its visit, and asks for its header and the one of its relocations, which mostly
 /// follows.
-fn push_to(object: &Object, index: u32, push: &mut impl FnMut(Place)) {
+fn push_to(object: &Object, position: usize, index: u32, push: &mut impl FnMut(Place)) {
     engine::prefetch(&object.sections, index as usize);
     engine::prefetch(&object.sections, index as usize + 1);
-    push((object.id, index));
+    push((position as u32, index));
 }
 
 /// Whether a section stays although nothing refers to it.

@@ -52,9 +52,6 @@ struct Member {
     file: FileId,
     section: u32,
     pieces: Pieces,
-    /// For each piece: its number in the table while merging, then how far it moved (modulo 2^32) from its
-    /// offset in the section to its offset in the pool.
-    moves: Box<[u32]>,
 }
 
 /// A pool after merging.
@@ -74,6 +71,28 @@ struct Contribution {
     member: u32,
     start: u64,
     size: u64,
+}
+
+/// A merged section and where its pool is, for many lookups.
+#[derive(Debug, Clone, Copy)]
+pub struct Placed<'a> {
+    lookup: pieces::Lookup<'a>,
+    pool: u64,
+}
+
+impl Placed<'_> {
+    /// The address of an offset into the section.
+    #[inline(always)]
+    pub fn address(&self, offset: u64) -> u64 {
+        self.pool + moved(offset, self.lookup)
+    }
+}
+
+/// Where an offset went in the pool.
+#[inline(always)]
+fn moved(offset: u64, lookup: pieces::Lookup) -> u64 {
+    // Of a section and a pool of less than 4 GiB, 32 bits are enough.
+    u64::from((offset as u32).wrapping_add(lookup.moved(offset)))
 }
 
 /// All pools of one kind.
@@ -111,23 +130,20 @@ impl Merged {
     }
     /// Asks for everything [`Merged::offset`] reads of a member: worth it before many lookups.
     pub fn prefetch(&self, member: MemberId) {
-        let member = &self.members[member.0 as usize];
-        member.pieces.prefetch();
-        engine::prefetch_all(&member.moves);
+        self.members[member.0 as usize].pieces.lookup().prefetch();
     }
     /// Number of pieces of a member.
     pub fn piece_count(&self, member: MemberId) -> usize {
-        self.members[member.0 as usize].moves.len()
+        self.members[member.0 as usize].pieces.len()
     }
     /// Where an input offset of a member went: offset in the pool. Offsets behind the last piece keep their distance.
     #[inline(always)]
     pub fn offset(&self, member: MemberId, offset: u64) -> u64 {
-        let member = &self.members[member.0 as usize];
-        match member.moves.get(member.pieces.find(offset)) {
-            // Of a section and a pool of less than 4 GiB, 32 bits are enough.
-            Some(moved) => u64::from((offset as u32).wrapping_add(*moved)),
-            None => 0,
-        }
+        moved(offset, self.members[member.0 as usize].pieces.lookup())
+    }
+    /// A member and its pool's address.
+    pub fn placed(&self, member: MemberId, pool: u64) -> Placed<'_> {
+        Placed { lookup: self.members[member.0 as usize].pieces.lookup(), pool }
     }
     /// Number of parts [`Merged::write_part`] takes for a pool.
     pub fn part_count(&self, pool: usize) -> usize {
@@ -203,10 +219,13 @@ pub fn merge(cx: &Cx, inputs: &Inputs, stage: &'static str, candidates: &[Candid
         let seed = seed ^ u64::from(pool_index(&candidate.key)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         SCRATCH.with_borrow_mut(|(split, by_shard)| {
             let mut pieces = Pieces::split(section, seed, split);
-            let mut numbers = vec![0u32; pieces.len()].into_boxed_slice();
-            let own = |piece| pieces.set_owner(piece, true);
-            table.insert(i as u32, split.hashes(), by_shard, &mut numbers, own);
-            Member { file: candidate.file, section: candidate.section, pieces, moves: numbers }
+            table.insert(i as u32, split.hashes(), by_shard, |piece, number, is_first| {
+                pieces.set_number(piece, number);
+                if is_first {
+                    pieces.set_owner(piece, true);
+                }
+            });
+            Member { file: candidate.file, section: candidate.section, pieces }
         })
     });
     let (losers, offsets) = table.seal();
@@ -249,7 +268,7 @@ pub fn merge(cx: &Cx, inputs: &Inputs, stage: &'static str, candidates: &[Candid
     }
     set_offsets(cx, stage, candidates, &members, &starts, &offsets);
     for Tail { piece, host, distance } in tails {
-        let number = |at: Occurrence| members[at.section as usize].moves[at.piece as usize];
+        let number = |at: Occurrence| members[at.section as usize].pieces.number(at.piece as usize);
         offsets.set(number(piece), offsets.get(number(host)).wrapping_add(distance));
     }
     place(cx, stage, &mut members, &offsets);
@@ -292,7 +311,7 @@ fn set_offsets(
         let mut at = starts[i];
         for piece in member.pieces.owned_runs().flatten() {
             at = at.next_multiple_of(align);
-            offsets.set(member.moves[piece], at as u32);
+            offsets.set(member.pieces.number(piece), at as u32);
             at += member.pieces.range(piece).len() as u64;
         }
     });
@@ -301,9 +320,7 @@ fn set_offsets(
 /// Tells every piece how far it moved.
 fn place(cx: &Cx, stage: &'static str, members: &mut [Member], offsets: &Offsets) {
     cx.pool.for_each_mut(stage, members, grain(members.len()), |_, member| {
-        for (piece, number) in member.moves.iter_mut().enumerate() {
-            *number = offsets.get(*number).wrapping_sub(member.pieces.range(piece).start as u32);
-        }
+        member.pieces.set_moves(|number| offsets.get(number));
     });
 }
 

@@ -175,6 +175,8 @@ pub enum Role {
     Data,
     /// The symbols of another program (`-R`).
     Symbols,
+    /// Code that a plugin compiles, or what stands in for it.
+    Intermediate,
 }
 
 /// A relocatable object.
@@ -227,12 +229,15 @@ pub struct Object {
     /// (section, companion) pairs, sorted: sections that live if the first one does, because they follow it by
     /// SHF_LINK_ORDER or share its group.
     pub companions: Vec<(u32, u32)>,
+    /// Indices of the sections whose pieces go their own ways, ascending: `.eh_frame`, and those to be merged. (Some of
+    /// the latter turn out to be ordinary: [`Section::kind`] decides.)
+    pub taken_apart: Vec<u32>,
     /// Indices of `outputs` that no other section shares (`--unique`), ascending.
     pub apart: Vec<u16>,
     /// Index of the SHT_LLVM_CALL_GRAPH_PROFILE section, or 0.
     pub call_graph: u32,
-    /// Has `.gnu.lto_*` sections: GCC intermediate code, alone (slim) or beside machine code (fat).
-    pub has_gcc_lto: bool,
+    /// Has `.gnu.lto_*` or `.llvm.lto` sections: intermediate code, alone (slim) or beside machine code (fat).
+    pub has_intermediate_code: bool,
 }
 
 /// A symbol named `name@version` or `name@@version` in an object's symbol table.

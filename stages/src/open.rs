@@ -22,7 +22,8 @@ use crate::config::{Config, Input, InputName, Modifiers, OutputKind};
 use crate::elf::archive::{Archive, Contents};
 use crate::elf::identify::{FileKind, identify};
 use crate::model::{FileId, Origin, Role};
-use crate::parse::MappedInput;
+use crate::parse::{Container, MappedInput};
+use crate::plugin::Compiled;
 use crate::report::{Problem, Problems};
 use crate::script::{Command, FileName, ScriptInput, VersionScript, parse_script};
 use crate::select::Assignment;
@@ -102,12 +103,16 @@ pub struct Opener<'a> {
     script_depth: usize,
     /// Number of `GROUP` commands so far.
     script_groups: u32,
+    /// The second time, after link-time optimisation: what has come of it.
+    compiled: Option<&'a Compiled>,
+    /// Files so far that there were not the first time.
+    added: u32,
     opened: Opened,
 }
 
 impl<'a> Opener<'a> {
     /// Starts at the first input of the command line.
-    pub fn new(config: &'a Config, problems: &'a Problems) -> Opener<'a> {
+    pub fn new(config: &'a Config, problems: &'a Problems, compiled: Option<&'a Compiled>) -> Opener<'a> {
         let queue = config.inputs.iter().map(|Input { name, modifiers }| match name {
             InputName::File(path) => Request::Path { path: path.clone(), modifiers: *modifiers },
             InputName::Script(path) => {
@@ -127,6 +132,8 @@ impl<'a> Opener<'a> {
             ready_bytes: 0,
             script_depth: 0,
             script_groups: 0,
+            compiled,
+            added: 0,
             opened: Opened::default(),
         }
     }
@@ -243,6 +250,7 @@ impl<'a> Opener<'a> {
                 self.ready.push_back(MappedInput {
                     id,
                     origin,
+                    container: Container { path: leaked, offset: 0 },
                     data,
                     role: Role::Itself,
                     is_shared: true,
@@ -254,6 +262,7 @@ impl<'a> Opener<'a> {
                 self.known.insert(path, (id, FileId(id.0 + 1)));
             }
             FileKind::ElfObject(_) => self.push_object(origin, data, Role::Itself, modifiers),
+            FileKind::LlvmBitcode => self.push_object(origin, data, Role::Intermediate, modifiers),
             FileKind::Text => self.open_script(leaked, data, modifiers)?,
             other => return Err(Problem::error(unusable(&origin, other))),
         }
@@ -284,18 +293,54 @@ impl<'a> Opener<'a> {
 
     /// Hands on an object that is no member of an archive.
     fn push_object(&mut self, origin: Origin, data: &'static [u8], role: Role, modifiers: Modifiers) {
-        let id = self.next_id();
-        self.ready.push_back(MappedInput {
-            id,
+        let is_lazy = modifiers.start_lib && !modifiers.whole_archive && role != Role::Symbols;
+        let container = Container { path: origin.path, offset: 0 };
+        self.hand_on(origin, container, data, role, is_lazy, false);
+    }
+
+    /// Gives an object its rank.
+    fn hand_on(
+        &mut self,
+        origin: Origin,
+        container: Container,
+        data: &'static [u8],
+        role: Role,
+        is_lazy: bool,
+        in_archive: bool,
+    ) {
+        let mut input = MappedInput {
+            id: FileId(0),
             origin,
+            container,
             data,
             role,
             is_shared: false,
-            is_lazy: modifiers.start_lib && !modifiers.whole_archive && role != Role::Symbols,
-            in_archive: false,
+            is_lazy,
+            in_archive,
             as_needed: false,
             needed_name: b"",
-        });
+        };
+        if let Some(compiled) = self.compiled {
+            let rank = self.opened.files - self.added;
+            for (path, data) in compiled.in_front_of(rank) {
+                self.added += 1;
+                let origin = Origin { path, member: None };
+                let made = MappedInput {
+                    id: self.next_id(),
+                    origin,
+                    container: Container { path, offset: 0 },
+                    data,
+                    role: Role::Itself,
+                    is_lazy: false,
+                    in_archive: false,
+                    ..input
+                };
+                self.ready.push_back(made);
+            }
+            compiled.replace(rank, &mut input);
+        }
+        input.id = self.next_id();
+        self.ready.push_back(input);
     }
 
     /// A library named a second time.
@@ -319,21 +364,24 @@ impl<'a> Opener<'a> {
         let name = path.display().to_string();
         let archive = Archive::parse(data, &name).map_err(|error| Problem::error(error.to_string()))?;
         for member in &archive.members {
-            let bytes = match &member.contents {
-                Contents::Inside(range) => &data[range.clone()],
+            let (container, bytes) = match &member.contents {
+                Contents::Inside(range) => {
+                    (Container { path, offset: range.start as u64 }, &data[range.clone()])
+                }
                 Contents::File { .. } => {
-                    let file = self.beside(path, member.name);
-                    map_file(&file).map_err(|error| {
+                    let file: &'static Path = Box::leak(self.beside(path, member.name).into_boxed_path());
+                    let bytes = map_file(file).map_err(|error| {
                         Problem::error(format!(
                             "{name}: cannot open member {}: {}",
                             file.display(),
                             reason(&error)
                         ))
-                    })?
+                    })?;
+                    (Container { path: file, offset: 0 }, bytes)
                 }
                 Contents::Nested { header_offset } => {
-                    let file = self.beside(path, member.name);
-                    nested_member(path, &file, *header_offset)?
+                    let file: &'static Path = Box::leak(self.beside(path, member.name).into_boxed_path());
+                    nested_member(path, file, *header_offset)?
                 }
             };
             if archive.thin && matches!(identify(bytes), FileKind::Archive) {
@@ -343,12 +391,13 @@ impl<'a> Opener<'a> {
                     Archive::parse(bytes, &inner).map_err(|error| Problem::error(error.to_string()))?;
                 for member in &archive.members {
                     if let Contents::Inside(range) = &member.contents {
-                        self.push_member(path, member.name, &bytes[range.clone()], modifiers)?;
+                        let container = Container { offset: range.start as u64, ..container };
+                        self.push_member(path, member.name, container, &bytes[range.clone()], modifiers);
                     }
                 }
                 continue;
             }
-            self.push_member(path, member.name, bytes, modifiers)?;
+            self.push_member(path, member.name, container, bytes, modifiers);
         }
         Ok(())
     }
@@ -358,33 +407,21 @@ impl<'a> Opener<'a> {
         &mut self,
         path: &'static Path,
         name: &'static [u8],
+        container: Container,
         data: &'static [u8],
         modifiers: Modifiers,
-    ) -> Result<(), Problem> {
+    ) {
         if is_rust_metadata(name) || data.is_empty() {
-            return Ok(());
+            return;
         }
         let origin = Origin { path, member: Some(name) };
-        match identify(data) {
-            FileKind::ElfObject(_) => {
-                let id = self.next_id();
-                self.ready.push_back(MappedInput {
-                    id,
-                    origin,
-                    data,
-                    role: Role::Itself,
-                    is_shared: false,
-                    is_lazy: !modifiers.whole_archive,
-                    in_archive: true,
-                    as_needed: false,
-                    needed_name: b"",
-                });
-            }
-            kind @ FileKind::LlvmBitcode => return Err(Problem::error(unusable(&origin, kind))),
+        let role = match identify(data) {
+            FileKind::ElfObject(_) => Role::Itself,
+            FileKind::LlvmBitcode => Role::Intermediate,
             // As ld does, members that are no objects are passed over.
-            _ => {}
-        }
-        Ok(())
+            _ => return,
+        };
+        self.hand_on(origin, container, data, role, !modifiers.whole_archive, true);
     }
 
     /// The member of a thin archive: its path is relative to the archive.
@@ -486,7 +523,11 @@ fn file_name(path: &Path) -> &'static [u8] {
 }
 
 /// A member of an archive that a thin archive refers to.
-fn nested_member(path: &Path, file: &Path, header_offset: u64) -> Result<&'static [u8], Problem> {
+fn nested_member(
+    path: &Path,
+    file: &'static Path,
+    header_offset: u64,
+) -> Result<(Container, &'static [u8]), Problem> {
     let data = map_file(file).map_err(|error| {
         Problem::error(format!("{}: cannot open {}: {}", path.display(), file.display(), reason(&error)))
     })?;
@@ -494,7 +535,9 @@ fn nested_member(path: &Path, file: &Path, header_offset: u64) -> Result<&'stati
     let archive = Archive::parse(data, &name).map_err(|error| Problem::error(error.to_string()))?;
     let member = archive.members.iter().find(|m| m.header_offset == header_offset);
     match member.map(|m| &m.contents) {
-        Some(Contents::Inside(range)) => Ok(&data[range.clone()]),
+        Some(Contents::Inside(range)) => {
+            Ok((Container { path: file, offset: range.start as u64 }, &data[range.clone()]))
+        }
         _ => Err(Problem::error(format!(
             "{}: {name} has no member at offset {header_offset:#x}",
             path.display()
@@ -513,10 +556,6 @@ pub fn reason(error: &std::io::Error) -> String {
 
 fn unusable(origin: &Origin, kind: FileKind) -> String {
     match kind {
-        FileKind::LlvmBitcode => format!(
-            "{origin}: is LLVM bitcode for link-time optimisation (LTO), which manifold cannot compile yet: recompile it \
-             with -fno-lto or -ffat-lto-objects"
-        ),
         FileKind::ElfOther(_) => {
             format!("{origin}: is an ELF file, but neither an object nor a shared object")
         }

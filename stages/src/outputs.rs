@@ -164,7 +164,9 @@ pub fn merge_candidates(
 ) -> Vec<Candidate> {
     let lists = cx.pool.map("merge/candidates", selection.objects.len(), 16, |i| {
         let object = inputs.object(selection.objects[i]);
-        let candidate = |(index, section): (usize, &crate::model::Section)| {
+        let candidate = |index: &u32| {
+            let index = *index as usize;
+            let section = &object.sections[index];
             let is_wanted = section.kind == SectionKind::Merge
                 && section.is_alloc() == is_loaded
                 && is_live(object.section_id(index));
@@ -175,7 +177,7 @@ pub fn merge_candidates(
             let key: PoolKey = pool_key(section, output)?;
             Some(Candidate { file: object.id, section: index as u32, key })
         };
-        object.sections.iter().enumerate().filter_map(candidate).collect::<Vec<_>>()
+        object.taken_apart.iter().filter_map(candidate).collect::<Vec<_>>()
     });
     lists.concat()
 }

@@ -17,12 +17,21 @@ mod object;
 mod shared;
 
 pub use names::{is_c_identifier, is_debug_name, is_stripped};
-pub use object::{can_merge, output_flags};
+pub use object::{can_merge, is_slim, output_flags};
 
 use crate::config::{Config, ExcludeLibs};
 use crate::intern::NameSink;
 use crate::model::{File, FileId, Origin, Role};
 use crate::report::Problem;
+
+/// The file that has the bytes of an input, for those who read them again (compilers).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Container {
+    /// Its name: the archive's for a member of one, the member's own for one of a thin archive.
+    pub path: &'static std::path::Path,
+    /// Where the input starts in it, in bytes.
+    pub offset: u64,
+}
 
 /// A file whose bytes are in memory and whose place in the link is known.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +40,8 @@ pub struct MappedInput {
     pub id: FileId,
     /// For messages.
     pub origin: Origin,
+    /// Where the bytes are on disk.
+    pub container: Container,
     /// The whole file, or the member.
     pub data: &'static [u8],
     /// What `open` found it to be.

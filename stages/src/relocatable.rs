@@ -39,6 +39,7 @@ use crate::intern::Symbols;
 use crate::liveness::{self, LiveSet};
 use crate::model::Inputs;
 use crate::open::Opened;
+use crate::plugin::Compiled;
 use crate::report::{Failed, Problem};
 use crate::script::SymbolList;
 use crate::select::{self, Anchor, Assignment, Class, Provided, Provision, Selection};
@@ -65,6 +66,7 @@ pub fn link(
     mut symbols: Symbols,
     assignments: &[Assignment],
     opened: &Opened,
+    compiled: Option<&Compiled>,
 ) -> Result<(), Failed> {
     if let Some(id) = inputs.shared.first() {
         let shared = inputs.shared_object(*id);
@@ -74,12 +76,16 @@ pub fn link(
     let provided = provide(&mut symbols, assignments);
     let selection = select::select(cx, inputs, &symbols, &provided, &[], &SymbolList::default())?;
     require_defined(cx, &symbols, &selection);
+    if let Some(compiled) = compiled {
+        compiled.check_late(cx, inputs, &selection);
+    }
     account::selected(cx, &selection);
     crate::inflate::inflate(cx, inputs, &selection);
     cx.checkpoint()?;
     let inputs: &Inputs = inputs;
     crate::listing::report(cx, inputs, &symbols, &selection, opened);
     crate::backrefs::warn(cx, inputs, &symbols, &selection, opened);
+    crate::why_extract::write(cx, inputs, &symbols, &selection)?;
 
     let unwind = unwind::read(cx, inputs, &selection);
     cx.checkpoint()?;
@@ -109,7 +115,7 @@ pub fn link(
 }
 
 /// `--defsym` and assignments. What a final link provides besides (`_end`, `__start_NAME`, …) stays undefined.
-fn provide(symbols: &mut Symbols, assignments: &[Assignment]) -> Provided {
+pub(crate) fn provide(symbols: &mut Symbols, assignments: &[Assignment]) -> Provided {
     let mut provided = Provided::default();
     for assignment in assignments {
         let id = symbols.add(&assignment.name);

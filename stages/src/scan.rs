@@ -74,7 +74,7 @@ pub fn scan(
     live: &LiveSet,
     unwind: &Unwind,
 ) -> Scan {
-    let facts = SymbolFacts::collect(cx, inputs, provided, selection);
+    let facts = SymbolFacts::collect(cx, provided, selection);
     let needs: Vec<AtomicU16> = (0..selection.defs.len()).map(|_| AtomicU16::new(0)).collect();
     let undefined = undefined::Undefined::default();
     let scanning = Scanning {

@@ -20,6 +20,7 @@
 
 mod comdat;
 mod def;
+mod defined;
 mod duplicates;
 mod exports;
 mod extract;
@@ -27,6 +28,7 @@ mod provided;
 mod versions;
 
 pub use def::{Class, Def};
+pub use defined::{Defined, Definitions, Traits};
 pub use exports::{SymbolState, is_dynamic};
 pub use provided::{Anchor, Assignment, Provided, Provision, provide};
 pub use versions::{VERSION_GLOBAL, VERSION_HIDDEN, VERSION_LOCAL, VersionDefinition, VersionTable};
@@ -66,6 +68,8 @@ pub struct Selection {
     pub live: Vec<bool>,
     /// The live objects, ascending.
     pub objects: Vec<FileId>,
+    /// By [`FileId`]: where a live object stands in `objects`, or `u32::MAX`.
+    positions: Vec<u32>,
     /// The shared objects that get a DT_NEEDED, ascending.
     pub shared: Vec<FileId>,
     /// By [`SymbolId`].
@@ -80,14 +84,22 @@ pub struct Selection {
     pub versions: Vec<u16>,
     /// The version definitions of the output.
     pub version_table: VersionTable,
-    /// By [`SymbolId`]: the section it is defined in, `NONE` if in none.
-    pub sections: Vec<SectionId>,
+    /// By [`SymbolId`]: where and as what it is defined.
+    pub defined: Definitions,
 }
 
 impl Selection {
     /// The definition of a symbol.
     pub fn def(&self, id: SymbolId) -> Def {
         self.defs[id.index()]
+    }
+    /// Where a live object stands in [`Selection::objects`].
+    pub fn position(&self, file: FileId) -> Option<usize> {
+        self.positions.get(file.index()).filter(|position| **position != u32::MAX).map(|p| *p as usize)
+    }
+    /// The section a symbol is defined in, `NONE` if in none.
+    pub fn section(&self, id: SymbolId) -> SectionId {
+        self.defined.get(id).section
     }
     /// The state of a symbol.
     pub fn state(&self, id: SymbolId) -> SymbolState {
@@ -171,6 +183,7 @@ pub fn select(
     let references: Vec<u8> = references.into_iter().map(AtomicU8::into_inner).collect();
     let mut selection = Selection {
         live: is_live,
+        positions: positions(inputs, &objects),
         objects,
         shared,
         defs,
@@ -179,14 +192,22 @@ pub fn select(
         states: Vec::new(),
         versions: Vec::new(),
         version_table: VersionTable::default(),
-        sections: Vec::new(),
+        defined: Definitions::default(),
     };
-    selection.sections = symbol_sections(cx, inputs, &selection.defs);
+    selection.defined = Definitions::collect(cx, inputs, &selection);
     versions::assign(cx, inputs, symbols, scripts, &mut selection);
     exports::decide(cx, inputs, symbols, lists, &mut selection);
     require_defined(cx, symbols, &selection);
     cx.checkpoint()?;
     Ok(selection)
+}
+
+fn positions(inputs: &Inputs, objects: &[FileId]) -> Vec<u32> {
+    let mut positions = vec![u32::MAX; inputs.files.len()];
+    for (position, id) in objects.iter().enumerate() {
+        positions[id.index()] = position as u32;
+    }
+    positions
 }
 
 /// `--require-defined`.
@@ -395,26 +416,6 @@ fn needed(cx: &Cx, inputs: &Inputs, objects: &[FileId], live: &[bool], best: &Re
             live[id.index()] && (!shared.as_needed || is_used) && sonames.insert(shared.soname)
         })
         .collect()
-}
-
-/// For every symbol the section it is defined in: what marking and scanning follow.
-fn symbol_sections(cx: &Cx, inputs: &Inputs, defs: &[Def]) -> Vec<SectionId> {
-    const STEP: usize = 1 << 13;
-    let parts = cx.pool.map("select/sections", defs.len().div_ceil(STEP), 1, |i| {
-        let end = defs.len().min((i + 1) * STEP);
-        let section_of = |def: &Def| match def.class() {
-            Class::Strong | Class::Weak => {
-                let object = inputs.object(def.file());
-                match object.symbol_section(def.index() as usize) {
-                    0 => SectionId::NONE,
-                    section => object.section_id(section as usize),
-                }
-            }
-            _ => SectionId::NONE,
-        };
-        defs[i * STEP..end].iter().map(section_of).collect::<Vec<_>>()
-    });
-    parts.concat()
 }
 
 /// Whether undefined symbols may stay for the dynamic loader to find.

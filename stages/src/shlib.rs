@@ -20,7 +20,7 @@ use crate::elf::identify::{FileKind, identify};
 use crate::intern::{NameSink, Symbols};
 use crate::model::{File, FileId, Inputs, Origin, Role, SharedObject, SymbolId};
 use crate::open::{loader_path, map_file};
-use crate::parse::{MappedInput, parse};
+use crate::parse::{Container, MappedInput, parse};
 use crate::report::{Problem, Severity};
 use crate::select::{Class, Provided, Selection};
 use object::elf::{STB_WEAK, STV_HIDDEN, STV_INTERNAL};
@@ -242,9 +242,11 @@ impl<'a> Libraries<'a> {
     ) -> Option<Box<SharedObject>> {
         let path = loader_path(self.cx.config, soname, runpath, needed_by)?;
         let data = map_file(&path).ok().filter(|data| matches!(identify(data), FileKind::ElfShared(_)))?;
+        let path = Box::leak(path.into_boxed_path());
         let input = MappedInput {
             id: FileId(0),
-            origin: Origin { path: Box::leak(path.into_boxed_path()), member: None },
+            origin: Origin { path, member: None },
+            container: Container { path, offset: 0 },
             data,
             role: Role::Itself,
             is_shared: true,

@@ -136,9 +136,10 @@ fn relocations_of(object: &Object, index: usize) -> &'static [Rela] {
     }
     let name = object.section_name(index);
     let found = (1..object.sections.len()).find(|other| {
+        let plain = object.section_name(*other);
         object.sections[*other].sh_type == SHT_RELA
             && !object.sections[*other].has(SHF_GROUP)
-            && object.section_name(*other).strip_prefix(b".rela") == Some(name)
+            && plain.strip_prefix(b".rela").or_else(|| plain.strip_prefix(b".crel")) == Some(name)
     });
     found.map_or(&[], |other| crate::elf::slice_of(object.sections[other].contents))
 }

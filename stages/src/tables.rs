@@ -14,7 +14,7 @@ use crate::intern::Symbols;
 use crate::model::{File, FileId, Inputs, SymbolId};
 use crate::report::Problem;
 use crate::scan::Scan;
-use crate::select::{Class, Selection, is_common};
+use crate::select::{Class, Def, Selection, is_common};
 use object::LittleEndian as LE;
 use object::elf::{STT_TLS, STV_PROTECTED};
 use std::collections::HashMap;
@@ -161,7 +161,8 @@ pub struct Tables {
     pub needs_got_base: bool,
     slots: Vec<Slots>,
     global: Vec<u32>,
-    local: HashMap<(u32, u32), u32>,
+    /// By position of the object: the local symbols that have slots, ascending, and which.
+    local: Vec<Vec<(u32, u32)>>,
     common_of: HashMap<SymbolId, u32>,
 }
 
@@ -170,7 +171,10 @@ impl Tables {
     pub fn slots(&self, symbol: SymbolRef) -> Option<&Slots> {
         let index = match symbol {
             SymbolRef::Global(id) => *self.global.get(id.index())?,
-            SymbolRef::Local(object, symbol) => *self.local.get(&(object, symbol))?,
+            SymbolRef::Local(object, symbol) => {
+                let list = self.local.get(object as usize)?;
+                list[list.binary_search_by_key(&symbol, |(symbol, _)| *symbol).ok()?].1
+            }
         };
         self.slots.get(index as usize)
     }
@@ -196,13 +200,9 @@ pub fn assign(cx: &Cx, inputs: &Inputs, symbols: &Symbols, selection: &Selection
         global: vec![NO_SLOT; selection.defs.len()],
         ..Tables::default()
     };
-    let mut needy: Vec<SymbolId> = (0..scan.needs.len() as u32)
-        .map(SymbolId)
-        .filter(|id| scan.needs[id.index()] != Need::NOTHING)
-        .collect();
-    // Two names of one definition (plain and versioned) are told apart by the name.
-    needy.sort_unstable_by_key(|id| (selection.def(*id), symbols.name(*id)));
-    for id in needy {
+    let needy =
+        (0..scan.needs.len() as u32).map(SymbolId).filter(|id| scan.needs[id.index()] != Need::NOTHING);
+    for id in in_order(selection, symbols, needy) {
         let need = scan.needs[id.index()];
         let slots = tables.take_slots(SymbolRef::Global(id), need, scan.facts.get(id));
         tables.global[id.index()] = tables.slots.len() as u32;
@@ -212,14 +212,15 @@ pub fn assign(cx: &Cx, inputs: &Inputs, symbols: &Symbols, selection: &Selection
         }
     }
     for (position, object) in scan.objects.iter().enumerate() {
+        let mut list = Vec::with_capacity(object.locals.len());
         for (symbol, need) in &object.locals {
-            let key = (position as u32, *symbol);
             let file = inputs.object(selection.objects[position]);
             let facts = crate::scan::local_facts(file, *symbol as usize, |_| true);
-            let slots = tables.take_slots(SymbolRef::Local(key.0, key.1), *need, facts);
-            tables.local.insert(key, tables.slots.len() as u32);
+            let slots = tables.take_slots(SymbolRef::Local(position as u32, *symbol), *need, facts);
+            list.push((*symbol, tables.slots.len() as u32));
             tables.slots.push(slots);
         }
+        tables.local.push(list);
     }
     if scan.module.has(Need::TLS_LD) {
         tables.local_dynamic = tables.got.len() as u32;
@@ -227,6 +228,21 @@ pub fn assign(cx: &Cx, inputs: &Inputs, symbols: &Symbols, selection: &Selection
     }
     tables.gather_commons(cx, inputs, symbols, selection);
     tables
+}
+
+/// Symbols in the order of their definitions, which does not depend on how they came by their numbers.
+pub fn in_order(
+    selection: &Selection,
+    symbols: &Symbols,
+    ids: impl Iterator<Item = SymbolId>,
+) -> Vec<SymbolId> {
+    let mut keyed: Vec<(Def, SymbolId)> = ids.map(|id| (selection.def(id), id)).collect();
+    keyed.sort_unstable_by_key(|(def, _)| *def);
+    // Two names of one definition (plain and versioned) are told apart by the name.
+    for equal in keyed.chunk_by_mut(|(a, _), (b, _)| a == b).filter(|run| run.len() > 1) {
+        equal.sort_unstable_by_key(|(_, id)| symbols.name(*id));
+    }
+    keyed.into_iter().map(|(_, id)| id).collect()
 }
 
 /// `--sort-common` tells alignments of 1, 2, 4, 8 and of 16 or more apart (GNU ld manual).

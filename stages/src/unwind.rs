@@ -63,6 +63,16 @@ impl ObjectUnwind {
             _ => &[],
         }
     }
+    /// Asks for what [`ObjectUnwind::fdes_of`] reads first.
+    pub fn announce_index(&self, section: u32) {
+        engine::prefetch(&self.first_of, section as usize);
+    }
+    /// Asks for the entries that describe a section.
+    pub fn announce_fdes(&self, section: u32) {
+        if let Some(first) = self.first_of.get(section as usize) {
+            engine::prefetch(&self.fdes, *first as usize);
+        }
+    }
     /// Sorts the entries by the section they describe, out of `sections`.
     fn sort(&mut self, sections: usize) {
         self.fdes.sort_by_key(|f| (f.target, f.record.section, f.record.offset));
@@ -101,7 +111,8 @@ pub fn read(cx: &Cx, inputs: &Inputs, selection: &Selection) -> Unwind {
     let objects = cx.pool.map("unwind", selection.objects.len(), 8, |i| {
         let object = inputs.object(selection.objects[i]);
         let mut unwind = ObjectUnwind::default();
-        for (index, section) in object.sections.iter().enumerate() {
+        for index in object.taken_apart.iter().map(|index| *index as usize) {
+            let section = &object.sections[index];
             if section.kind != SectionKind::EhFrame || selection.discarded[object.section_id(index).index()] {
                 continue;
             }

@@ -15,9 +15,8 @@ use crate::model::{Inputs, Object, SectionId, SectionKind, SymbolId};
 use crate::outputs::{Content, Outputs};
 use crate::report::Problem;
 use crate::script::{Env, SectionFacts, Value};
-use crate::select::{Anchor, Class, Provided, Selection};
+use crate::select::{Anchor, Class, Provided, Selection, Traits};
 use crate::tables::{NO_SLOT, PltPlace, Slots, SymbolRef, Tables};
-use object::LittleEndian as LE;
 use object::elf::{SHF_ALLOC, SHF_EXECINSTR, SHF_TLS, SHF_WRITE, SHT_NOBITS};
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -182,8 +181,8 @@ fn section_addresses(r: &Resolving, bases: &Bases) -> Vec<u64> {
                 part[gathered.order[i as usize] as usize] = start + gathered.inner[i as usize];
             }
         }
-        for (index, section) in object.sections.iter().enumerate() {
-            match section.kind {
+        for index in object.taken_apart.iter().map(|index| *index as usize) {
+            match object.sections[index].kind {
                 SectionKind::EhFrame => part[index] = bases.eh_frame,
                 SectionKind::Merge => part[index] = merged_address(r, object, index, 0),
                 _ => {}
@@ -233,12 +232,8 @@ pub fn pool_address(outputs: &Outputs, layout: &Layout, output: u32, is_loaded: 
 
 fn symbol_addresses(r: &Resolving, addresses: &Addresses) -> Vec<u64> {
     const STEP: usize = 1 << 12;
-    let bound = r.selection.defs.len();
-    let parts = r.cx.pool.map("layout/symbols", bound.div_ceil(STEP), 1, |i| {
-        let end = bound.min((i + 1) * STEP);
-        (i * STEP..end).map(|n| symbol_address(r, addresses, SymbolId(n as u32))).collect::<Vec<_>>()
-    });
-    parts.concat()
+    let symbols = r.selection.defs.len();
+    r.cx.pool.map("layout/symbols", symbols, STEP, |n| symbol_address(r, addresses, SymbolId(n as u32)))
 }
 
 fn symbol_address(r: &Resolving, addresses: &Addresses, id: SymbolId) -> u64 {
@@ -247,24 +242,22 @@ fn symbol_address(r: &Resolving, addresses: &Addresses, id: SymbolId) -> u64 {
     let slots = |id| r.tables.slots(SymbolRef::Global(id)).copied().unwrap_or_default();
     match def.class() {
         Class::Strong | Class::Weak => {
-            let object = r.inputs.object(def.file());
-            let entry = &object.symbols[def.index() as usize];
-            if entry.st_type() == object::elf::STT_GNU_IFUNC {
+            let defined = r.selection.defined.get(id);
+            if defined.traits.has(Traits::IFUNC) {
                 let place = slots(id).plt;
                 if matches!(place, PltPlace::Ifunc(_)) {
                     return bases.plt_entry(place);
                 }
             }
-            let value = entry.st_value.get(LE);
-            let section = r.selection.sections[id.index()];
-            if section == SectionId::NONE {
-                return value;
+            if defined.section == SectionId::NONE {
+                return defined.value;
             }
-            let index = (section.0 - object.section_base) as usize;
-            match object.sections[index].kind {
-                SectionKind::Merge => merged_address(r, object, index, value),
-                _ => addresses.sections[section.index()].wrapping_add(value),
+            if defined.traits.has(Traits::MERGED) {
+                let object = r.inputs.object(def.file());
+                let index = (defined.section.0 - object.section_base) as usize;
+                return merged_address(r, object, index, defined.value);
             }
+            addresses.sections[defined.section.index()].wrapping_add(defined.value)
         }
         Class::Common => match r.tables.common(id) {
             Some(common) => bases.commons[common.place as usize] + common.offset,
@@ -412,7 +405,7 @@ struct Evaluation<'a> {
 
 impl Evaluation<'_> {
     fn section_at(&self, id: SymbolId) -> Option<u32> {
-        let section = self.r.selection.sections[id.index()];
+        let section = self.r.selection.section(id);
         if section == SectionId::NONE {
             return None;
         }

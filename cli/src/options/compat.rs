@@ -1,38 +1,13 @@
-//! Words that drivers and build files pass and that need no answer: link time optimisation, other
-//! architectures, other systems.
-//!
-//! Compilers pass plugin options whether or not an input holds intermediate code. An input that does is
-//! an error where inputs are read, with the reason; these words alone are not.
+//! Words that drivers and build files pass and that need no answer: other architectures, other systems.
 
 use super::{Area, Opt, Takes, harmless, rejected};
 
 pub const AREA: Area = Area { title: "Accepted for compatibility", options: OPTIONS };
 
-const LTO: &str = "it is about intermediate code, which is an error where an input holds it";
-const REMARKS: &str = "it asks for remarks of an optimiser that does not run";
 const OTHER_MACHINE: &str = "it is about another architecture than x86-64";
 const OTHER_SYSTEM: &str = "it means nothing to ELF on Linux";
 
 const OPTIONS: &[Opt] = &[
-    harmless(&["plugin"], Takes::Value("FILE"), LTO),
-    harmless(&["plugin-opt"], Takes::Value("ARG"), LTO),
-    harmless(&["flto"], Takes::Maybe("auto|N|jobserver|thin|full"), LTO),
-    harmless(&["fno-lto"], Takes::Nothing, LTO),
-    harmless(&["flto-partition"], Takes::Value("METHOD"), LTO),
-    harmless(&["fat-lto-objects"], Takes::Switch, LTO),
-    harmless(&["lto"], Takes::Maybe("full|thin"), LTO),
-    harmless(&["lto-*"], Takes::Maybe("VALUE"), LTO),
-    harmless(&["no-lto-*"], Takes::Maybe("VALUE"), LTO),
-    harmless(&["thinlto-*"], Takes::Maybe("VALUE"), LTO),
-    harmless(&["save-temps"], Takes::Maybe("KIND"), LTO),
-    harmless(&["disable-verify"], Takes::Nothing, LTO),
-    harmless(&["mllvm"], Takes::Value("ARG"), LTO),
-    harmless(&["load-pass-plugin"], Takes::Value("FILE"), LTO),
-    harmless(&["opt-remarks-filename"], Takes::Value("FILE"), REMARKS),
-    harmless(&["opt-remarks-format"], Takes::Value("FORMAT"), REMARKS),
-    harmless(&["opt-remarks-hotness-threshold"], Takes::Value("N"), REMARKS),
-    harmless(&["opt-remarks-passes"], Takes::Value("REGEX"), REMARKS),
-    harmless(&["opt-remarks-with-hotness"], Takes::Nothing, REMARKS),
     harmless(&["fuse-ld"], Takes::Value("NAME"), "the linker has been chosen"),
     harmless(&["android-memtag-mode"], Takes::Value("MODE"), OTHER_MACHINE),
     harmless(&["android-memtag-heap"], Takes::Switch, OTHER_MACHINE),

@@ -105,7 +105,15 @@ const OPTIONS: &[Opt] = &[
     rejected(&["error-handling-script"], Takes::Value("FILE"), "a script that explains errors"),
     rejected(&["vs-diagnostics"], Takes::Nothing, "messages in the style of Visual Studio"),
     rejected(&["why-live"], Takes::Value("SYMBOL"), "the reason a section is kept"),
-    rejected(&["why-extract"], Takes::Value("FILE"), "the reasons archive members were taken"),
+    value(
+        &["why-extract"],
+        "FILE",
+        "Write to FILE (- prints) which file brought in each archive member",
+        |t, v| {
+            t.config.why_extract = Some(path(v));
+            Ok(())
+        },
+    ),
     rejected(&["print-archive-stats"], Takes::Value("FILE"), "figures about archives"),
     rejected(&["print-dependencies"], Takes::Nothing, "which symbol pulls in which"),
     value(

@@ -1,5 +1,6 @@
 //! The table itself: it is consistent, and every option in it is understood in every spelling.
 
+mod document;
 mod drivers;
 
 use super::*;

@@ -20,7 +20,19 @@ use crate::trace::{Kind, Label, Part};
 /// A stack shorter than this is not worth sharing.
 const SHARE_MIN: usize = 4;
 /// How many items are announced before they are visited.
-const AHEAD: usize = 6;
+const AHEAD: usize = 8;
+/// How many visits before its own an item is announced as [`Distance::Near`].
+const NEAR: usize = 4;
+
+/// How far a visit is, for who asks for its memory: what is read first is asked for from afar, so that it is there
+/// when what it leads to is asked for from near.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Distance {
+    /// Some visits ahead.
+    Far,
+    /// Half as many. Not every item is announced twice.
+    Near,
+}
 
 /// Where `visit` puts the items it finds.
 pub struct Walk<T> {
@@ -57,7 +69,7 @@ struct Walking<'a, T, A, F> {
     job: u32,
 }
 
-impl<T: Send, A: Fn(&T) + Sync, F: Fn(T, &mut Walk<T>) + Sync> Walking<'_, T, A, F> {
+impl<T: Send, A: Fn(&T, Distance) + Sync, F: Fn(T, &mut Walk<T>) + Sync> Walking<'_, T, A, F> {
     fn take(&self) -> Option<Vec<T>> {
         if self.shared.load(Ordering::SeqCst) == 0 {
             return None;
@@ -79,8 +91,11 @@ impl<T: Send, A: Fn(&T) + Sync, F: Fn(T, &mut Walk<T>) + Sync> Walking<'_, T, A,
         while walk.soon.len() < AHEAD
             && let Some(item) = walk.stack.pop()
         {
-            (self.announce)(&item);
+            (self.announce)(&item, Distance::Far);
             walk.soon.push_back(item);
+        }
+        if let Some(item) = walk.soon.get(NEAR) {
+            (self.announce)(item, Distance::Near);
         }
         walk.soon.pop_front()
     }
@@ -104,7 +119,7 @@ impl<T: Send, A: Fn(&T) + Sync, F: Fn(T, &mut Walk<T>) + Sync> Walking<'_, T, A,
     }
 }
 
-impl<T: Send, A: Fn(&T) + Sync, F: Fn(T, &mut Walk<T>) + Sync> Job for Walking<'_, T, A, F> {
+impl<T: Send, A: Fn(&T, Distance) + Sync, F: Fn(T, &mut Walk<T>) + Sync> Job for Walking<'_, T, A, F> {
     fn has_work(&self) -> bool {
         self.shared.load(Ordering::SeqCst) > 0
     }
@@ -135,10 +150,10 @@ impl Pool {
     /// # Panics
     /// If `visit` does; items not yet visited are dropped then.
     pub fn walk<T: Send>(&self, stage: &'static str, roots: Vec<T>, visit: impl Fn(T, &mut Walk<T>) + Sync) {
-        self.walk_ahead(stage, roots, |_| {}, visit);
+        self.walk_ahead(stage, roots, |_, _| {}, visit);
     }
 
-    /// [`Pool::walk`] that calls `announce` for every item some visits before its own: there is the place to
+    /// [`Pool::walk`] that calls `announce` for items some visits before their own: there is the place to
     /// [`prefetch`](crate::prefetch) what the visit will read.
     ///
     /// # Panics
@@ -147,7 +162,7 @@ impl Pool {
         &self,
         stage: &'static str,
         roots: Vec<T>,
-        announce: impl Fn(&T) + Sync,
+        announce: impl Fn(&T, Distance) + Sync,
         visit: impl Fn(T, &mut Walk<T>) + Sync,
     ) {
         if roots.is_empty() {

@@ -196,7 +196,7 @@ impl<'a> Reader<'a> {
         };
         let id = object.symbol_id(symbol);
         if id != SymbolId::NONE {
-            let section = self.selection.sections[id.index()];
+            let section = self.selection.section(id);
             return self.facts.get(id).has(Facts::UNDEFINED)
                 || section != SectionId::NONE && !has_address(section);
         }

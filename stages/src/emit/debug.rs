@@ -11,6 +11,7 @@ use crate::arch::target::{self};
 use crate::config::Config;
 use crate::elf::Rela;
 use crate::image::Image;
+use crate::merge::Placed;
 use crate::model::Object;
 use crate::report::Problem;
 use crate::scan::{location, symbol_text};
@@ -70,6 +71,8 @@ impl Site<'_> {
     fn relocate(&self, relocations: &[Rela], out: &mut [u8]) {
         const AHEAD: usize = 40;
         self.ask_for_strings(relocations);
+        // Nearly all of a section's lookups are in one and the same.
+        let mut pieces: Option<(Target, Placed)> = None;
         for (n, relocation) in relocations.iter().enumerate() {
             engine::prefetch(relocations, n + AHEAD);
             let r_type = relocation.r_type(LE, false);
@@ -82,7 +85,13 @@ impl Site<'_> {
             };
             let value = match target.address() {
                 Some(address) => address.wrapping_add(addend),
-                None => self.value(*target, symbol, addend),
+                None => match &pieces {
+                    Some((of, placed)) if of == target => placed.address(addend),
+                    _ => {
+                        pieces = self.pieces(*target).map(|placed| (*target, placed)).or(pieces);
+                        self.value(*target, symbol, addend)
+                    }
+                },
             };
             let result = match r_type {
                 object::elf::R_X86_64_32 => put4(out, offset, value),
@@ -114,8 +123,15 @@ impl Site<'_> {
         }
     }
 
+    /// What became of a merged section.
+    fn pieces(&self, target: Target) -> Option<Placed<'_>> {
+        target.is_pieces().then(|| {
+            let (is_loaded, member) = target.pieces();
+            self.image.placed(is_loaded, member)
+        })
+    }
+
     /// S + A where the symbol is not a plain address.
-    #[inline(always)]
     fn value(&self, target: Target, symbol: usize, addend: u64) -> u64 {
         if target.is_pieces() {
             let (is_loaded, member) = target.pieces();

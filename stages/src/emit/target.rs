@@ -49,18 +49,21 @@ impl Target {
     }
 }
 
-/// The targets of all symbols of the object at a position.
-pub fn targets(image: &Image, position: usize) -> Vec<Target> {
-    let object = image.object(position);
-    let first = object.first_global as usize;
-    let mut list = Vec::with_capacity(object.symbols.len());
-    for index in 0..first.min(object.symbols.len()) {
-        list.push(local(image, position, object, index));
-    }
-    for id in &object.ids {
-        list.push(global(image, *id));
-    }
-    list
+/// For each live object the targets of all its symbols.
+pub fn targets(image: &Image) -> Vec<Vec<Target>> {
+    const STEP: usize = 1 << 12;
+    let pool = image.cx.pool;
+    // A global symbol is looked at once, and not again by everybody who refers to it.
+    let symbols = image.selection.defs.len();
+    let globals = pool.map("layout/targets", symbols, STEP, |n| global(image, SymbolId(n as u32)));
+    pool.map("layout/targets", image.selection.objects.len(), 8, |position| {
+        let object = image.object(position);
+        let locals = (object.first_global as usize).min(object.symbols.len());
+        let mut list = Vec::with_capacity(object.symbols.len());
+        list.extend((0..locals).map(|index| local(image, position, object, index)));
+        list.extend(object.ids.iter().map(|id| globals[id.index()]));
+        list
+    })
 }
 
 /// The same for debug information, in which the symbols of folded sections are gone: two functions must not claim
@@ -71,7 +74,7 @@ pub fn for_debug(image: &Image, position: usize, targets: &[Target]) -> Vec<Targ
     let debug_target = |(index, target): (usize, &Target)| {
         let id = object.symbol_id(index);
         let section = if index >= first {
-            image.selection.sections[id.index()]
+            image.selection.section(id)
         } else {
             match object.symbol_section(index) {
                 0 => SectionId::NONE,
@@ -121,7 +124,7 @@ fn global(image: &Image, id: SymbolId) -> Target {
     if facts.has(Facts::PREEMPTIBLE) || facts.has(Facts::IFUNC) || facts.has(Facts::ABSOLUTE) {
         return Target(Target::SPECIAL);
     }
-    let section = image.selection.sections[id.index()];
+    let section = image.selection.section(id);
     if section != SectionId::NONE && !image.live.has_address(section) || facts.has(Facts::UNDEFINED) {
         return Target::GONE;
     }

@@ -255,7 +255,7 @@ impl<'a> Digest<'a> {
         let def = selection.def(id);
         let is_plain =
             matches!(def.class(), Class::Strong | Class::Weak) && !selection.state(id).is_preemptible();
-        let section = selection.sections[id.index()];
+        let section = selection.section(id);
         let Some(entry) = selection.entry(self.sources.inputs, def).filter(|_| is_plain) else {
             return Meaning::Name(id);
         };

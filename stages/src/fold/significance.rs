@@ -101,7 +101,7 @@ impl Significance {
 fn unique(cx: &Cx, sources: &Sources) -> HashSet<SectionId> {
     let mut unique = HashSet::new();
     for name in &cx.config.folding.keep_unique {
-        let section = sources.symbols.find(name).map(|id| (id, sources.selection.sections[id.index()]));
+        let section = sources.symbols.find(name).map(|id| (id, sources.selection.section(id)));
         match section {
             Some((_, section)) if section != SectionId::NONE => {
                 unique.insert(section);
@@ -155,7 +155,7 @@ impl Marking<'_> {
     }
 
     fn symbol(&self, id: SymbolId) {
-        self.section(self.sources.selection.sections[id.index()]);
+        self.section(self.sources.selection.section(id));
     }
 
     /// A symbol of an object, by its index.

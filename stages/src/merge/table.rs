@@ -76,7 +76,7 @@ impl Shard {
     fn add(&mut self, occurrence: Occurrence) {
         self.owners.push(occurrence);
         self.last_section = self.last_section.max(occurrence.section);
-        if self.owners.len() * 2 > self.slots.len() {
+        if self.owners.len() * 3 > self.slots.len() * 2 {
             self.grow();
         }
     }
@@ -152,15 +152,14 @@ impl Table {
         Table { shards: (0..SHARDS).map(|_| shard()).collect() }
     }
 
-    /// Numbers the pieces of a section; `numbers` receives a number a piece, `own` is called for those that
-    /// nobody before had, as far as is known yet.
+    /// Numbers the pieces of a section: `tell` hears of each piece its number, and whether nobody before had it, as
+    /// far as is known yet.
     pub(super) fn insert(
         &self,
         section: u32,
         hashes: &[Hash],
         scratch: &mut ByShard,
-        numbers: &mut [u32],
-        mut own: impl FnMut(usize),
+        mut tell: impl FnMut(usize, u32, bool),
     ) {
         const AHEAD: usize = 8;
         // Pieces of each shard, together: one lock a shard, not one a piece.
@@ -178,10 +177,7 @@ impl Table {
                 }
                 let (number, is_first) =
                     shard.number(hashes[*piece as usize], Occurrence { section, piece: *piece });
-                numbers[*piece as usize] = number * SHARDS as u32 + shard_index as u32;
-                if is_first {
-                    own(*piece as usize);
-                }
+                tell(*piece as usize, number * SHARDS as u32 + shard_index as u32, is_first);
             }
         }
     }
@@ -224,7 +220,12 @@ mod tests {
         let mut scratch = ByShard::default();
         let mut insert = |section, hashes: &[Hash]| {
             let (mut numbers, mut owned) = (vec![0; hashes.len()], Vec::new());
-            table.insert(section, hashes, &mut scratch, &mut numbers, |piece| owned.push(piece as u32));
+            table.insert(section, hashes, &mut scratch, |piece, number, is_first| {
+                numbers[piece] = number;
+                if is_first {
+                    owned.push(piece as u32);
+                }
+            });
             owned.sort_unstable();
             (numbers, owned)
         };

@@ -126,7 +126,7 @@ fn read_object(sources: &Sources, object: &Object, builder: &mut Builder) {
 fn relocated_symbols(object: &Object) -> Vec<usize> {
     let mut symbols = Vec::new();
     for (index, header) in object.headers.iter().enumerate() {
-        let size = match header.sh_type.get(LE) {
+        let size = match object.sections[index].sh_type {
             SHT_REL => 16,
             SHT_RELA => 24,
             _ => continue,
@@ -152,7 +152,7 @@ fn section_of(sources: &Sources, object: &Object, symbol: usize) -> Option<Secti
             0 => SectionId::NONE,
             section => object.section_id(section as usize),
         },
-        id => sources.selection.sections[id.index()],
+        id => sources.selection.section(id),
     };
     (section != SectionId::NONE).then(|| sources.live.keeper(section))
 }

@@ -20,6 +20,8 @@ use object::elf::{
 /// Range of section types that LLVM defines for the linker's eyes only (address significance, dependent
 /// libraries, call-graph profile, embedded bitcode, …).
 const SHT_LLVM: std::ops::RangeInclusive<u32> = 0x6fff_4c00..=0x6fff_4cff;
+/// SHT_LLVM_LTO: bitcode beside machine code (`.llvm.lto`).
+const SHT_LLVM_LTO: u32 = 0x6fff_4c0c;
 /// SHT_LLVM_CALL_GRAPH_PROFILE.
 const SHT_LLVM_CALL_GRAPH_PROFILE: u32 = 0x6fff_4c09;
 /// SHT_X86_64_UNWIND.
@@ -61,9 +63,10 @@ pub(super) fn parse(config: &Config, input: &MappedInput, names: &mut NameSink) 
         warnings: Vec::new(),
         compressed: Vec::new(),
         companions: Vec::new(),
+        taken_apart: Vec::new(),
         apart: Vec::new(),
         call_graph: 0,
-        has_gcc_lto: false,
+        has_intermediate_code: false,
     };
     let mut symtab = None;
     let mut seen = Seen { last_output: (u32::MAX, 0), ..Seen::default() };
@@ -73,6 +76,9 @@ pub(super) fn parse(config: &Config, input: &MappedInput, names: &mut NameSink) 
         }
         let section = read_section(config, &mut object, data, index, shdr, &mut seen)?;
         object.sections.push(section);
+        if matches!(section.kind, SectionKind::Merge | SectionKind::EhFrame) {
+            object.taken_apart.push(index as u32);
+        }
         if shdr.sh_type.get(LE) == SHT_SYMTAB {
             symtab = Some(shdr);
         }
@@ -96,7 +102,7 @@ pub(super) fn parse(config: &Config, input: &MappedInput, names: &mut NameSink) 
     if config.gc_sections && (seen.groups || seen.link_order) {
         find_companions(&mut object);
     }
-    intern_names(&mut object, names)?;
+    intern_names(&mut object, names);
     Ok(object)
 }
 
@@ -292,20 +298,32 @@ fn read_section(
     let name = c_string(object.shstrtab, name_offset as usize);
     let describe = || format!("section {}", String::from_utf8_lossy(name));
     if matches!(sh_type, SHT_REL | SHT_CREL) {
-        // LLVM writes the call-graph profile, a hint, with relocations of this form on every machine.
+        // LLVM writes the call-graph profile, a hint, with relocations without addends on every machine.
         let target = object.headers.get(shdr.sh_info.get(LE) as usize);
-        if target.is_some_and(|target| SHT_LLVM.contains(&target.sh_type.get(LE))) {
-            return Ok(section);
+        let is_hint = target.is_some_and(|target| SHT_LLVM.contains(&target.sh_type.get(LE)));
+        if sh_type == SHT_CREL {
+            let expanded = crate::elf::crel::expand(section.contents);
+            let (relocations, has_addends) =
+                expanded.ok_or_else(|| format!("{}: damaged relocations", describe()))?;
+            if !has_addends && !is_hint && !relocations.is_empty() {
+                return Err(format!(
+                    "{}: relocations without addends are not supported on x86-64",
+                    describe()
+                ));
+            }
+            section.contents = object::pod::bytes_of_slice(relocations.leak());
+            section.sh_type = SHT_RELA;
+        } else if !is_hint {
+            return Err(format!("{}: SHT_REL relocations are not supported on x86-64", describe()));
         }
-        let format = if sh_type == SHT_REL { "SHT_REL" } else { "SHT_CREL" };
-        return Err(format!("{}: {format} relocations are not supported on x86-64", describe()));
+        return Ok(section);
     }
     if align != 0 && (!align.is_power_of_two() || align > MAX_ALIGN) {
         return Err(format!("{}: alignment {align} is not a power of two", describe()));
     }
     let is_alloc = section.is_alloc();
     if section.has(SHF_EXCLUDE) && !is_alloc || SHT_LLVM.contains(&sh_type) {
-        object.has_gcc_lto |= name.starts_with(b".gnu.lto_");
+        object.has_intermediate_code |= sh_type == SHT_LLVM_LTO || name.starts_with(b".gnu.lto_");
         if sh_type == SHT_LLVM_CALL_GRAPH_PROFILE {
             object.call_graph = index as u32;
         }
@@ -428,7 +446,8 @@ fn debug_name_of_zdebug(name: &'static [u8]) -> &'static [u8] {
 /// Points every section at the SHT_RELA section that applies to it.
 fn attach_relocations(config: &Config, object: &mut Object, headers: &[Shdr]) -> Result<(), String> {
     for (index, shdr) in headers.iter().enumerate() {
-        if shdr.sh_type.get(LE) != SHT_RELA {
+        // Others have become such.
+        if object.sections[index].sh_type != SHT_RELA {
             continue;
         }
         let target = shdr.sh_info.get(LE) as usize;
@@ -454,7 +473,8 @@ fn attach_relocations(config: &Config, object: &mut Object, headers: &[Shdr]) ->
 
 /// Mergeable sections that cannot be taken apart are copied whole. Of compressed ones that is known later.
 fn drop_merge_where_impossible(object: &mut Object) {
-    for section in &mut object.sections {
+    for index in &object.taken_apart {
+        let section = &mut object.sections[*index as usize];
         if section.kind == SectionKind::Merge && !section.has(SHF_COMPRESSED) && !can_merge(section) {
             section.kind = SectionKind::Regular;
         }
@@ -600,22 +620,15 @@ fn group_signature(object: &Object, symbol: usize) -> &'static [u8] {
 
 /// Hashes the names of the global symbols. The ids come back in the order: groups whose signature is not one of
 /// these, then symbols.
-fn intern_names(object: &mut Object, names: &mut NameSink) -> Result<(), String> {
+fn intern_names(object: &mut Object, names: &mut NameSink) {
     let globals = &object.symbols[object.first_global as usize..];
     if globals.is_empty() {
-        return Ok(());
-    }
-    if object.has_gcc_lto && memchr::memmem::find(object.strtab, b"__gnu_lto_slim").is_some() {
-        return Err(
-            "this object holds only GCC LTO code (compiled with -flto without -ffat-lto-objects), which \
-                    manifold cannot compile yet: recompile it with -fno-lto or -ffat-lto-objects"
-                .into(),
-        );
+        return;
     }
     object.name_lengths.reserve_exact(globals.len());
     names.push_table(object.strtab, globals.iter().map(|s| s.st_name.get(LE)), &mut object.name_lengths);
     if memchr::memchr(b'@', object.strtab).is_none() {
-        return Ok(());
+        return;
     }
     for (i, symbol) in globals.iter().enumerate() {
         let name = c_string(object.strtab, symbol.st_name.get(LE) as usize);
@@ -633,7 +646,11 @@ fn intern_names(object: &mut Object, names: &mut NameSink) -> Result<(), String>
             object.versioned.push(VersionedName { symbol, version, is_default });
         }
     }
-    Ok(())
+}
+
+/// Whether an object with GCC's intermediate code has no machine code beside it. GCC says so by a symbol.
+pub fn is_slim(object: &Object) -> bool {
+    object.has_intermediate_code && memchr::memmem::find(object.strtab, b"__gnu_lto_slim").is_some()
 }
 
 /// Whether a section is writable, executable, … in the output sense: the flags that reach `sh_flags`.

@@ -3,11 +3,8 @@
 use crate::arch::target::plan::Facts;
 use crate::config::UnresolvedPolicy;
 use crate::context::Cx;
-use crate::elf::{SHF_X86_64_LARGE, SHN_X86_64_LCOMMON};
-use crate::model::{Inputs, SectionId, SymbolId};
-use crate::select::{Anchor, Class, Provided, Selection, seen};
-use object::LittleEndian as LE;
-use object::elf::{SHF_TLS, SHN_ABS, STT_FUNC, STT_GNU_IFUNC, STT_NOTYPE, STT_TLS};
+use crate::model::SymbolId;
+use crate::select::{Anchor, Class, Provided, Selection, Traits, seen};
 
 /// Facts by [`SymbolId`].
 #[derive(Debug)]
@@ -20,19 +17,15 @@ impl SymbolFacts {
     }
 
     /// Collects the facts of all symbols.
-    pub fn collect(cx: &Cx, inputs: &Inputs, provided: &Provided, selection: &Selection) -> SymbolFacts {
+    pub fn collect(cx: &Cx, provided: &Provided, selection: &Selection) -> SymbolFacts {
         const STEP: usize = 1 << 13;
-        let bound = selection.defs.len();
-        let parts = cx.pool.map("scan/facts", bound.div_ceil(STEP), 1, |i| {
-            let end = bound.min((i + 1) * STEP);
-            let facts = |n: usize| facts_of(cx, inputs, provided, selection, SymbolId(n as u32));
-            (i * STEP..end).map(facts).collect::<Vec<_>>()
-        });
-        SymbolFacts(parts.concat())
+        SymbolFacts(cx.pool.map("scan/facts", selection.defs.len(), STEP, |n| {
+            facts_of(cx, provided, selection, SymbolId(n as u32))
+        }))
     }
 }
 
-fn facts_of(cx: &Cx, inputs: &Inputs, provided: &Provided, selection: &Selection, id: SymbolId) -> Facts {
+fn facts_of(cx: &Cx, provided: &Provided, selection: &Selection, id: SymbolId) -> Facts {
     let def = selection.def(id);
     let state = selection.state(id);
     let mut facts = if state.is_preemptible() { Facts::PREEMPTIBLE } else { Facts::default() };
@@ -49,39 +42,18 @@ fn facts_of(cx: &Cx, inputs: &Inputs, provided: &Provided, selection: &Selection
         Class::Shared if !state.is_imported() => return Facts::UNDEFINED,
         _ => {}
     }
-    let Some(entry) = selection.entry(inputs, def) else { return facts };
-    let is_function = match entry.st_type() {
-        STT_FUNC | STT_GNU_IFUNC => true,
-        STT_NOTYPE => entry.st_size.get(LE) == 0,
-        _ => false,
+    let traits = selection.defined.get(id).traits;
+    let mut add = |of: Traits, fact: Facts| {
+        if traits.has(of) {
+            facts = facts | fact;
+        }
     };
-    if is_function {
-        facts = facts | Facts::FUNCTION;
-    }
-    if entry.st_type() == STT_TLS {
-        facts = facts | Facts::TLS;
-    }
-    if !def.is_local() {
-        return facts;
-    }
-    if entry.st_type() == STT_GNU_IFUNC && !state.is_preemptible() {
-        facts = facts | Facts::IFUNC;
-    }
-    match entry.st_shndx.get(LE) {
-        SHN_ABS => return facts | Facts::ABSOLUTE,
-        SHN_X86_64_LCOMMON => return facts | Facts::FAR,
-        _ => {}
-    }
-    let section = selection.sections[id.index()];
-    if section != SectionId::NONE {
-        let object = inputs.object(def.file());
-        let header = &object.sections[(section.0 - object.section_base) as usize];
-        if header.has(SHF_X86_64_LARGE) {
-            facts = facts | Facts::FAR;
-        }
-        if header.has(SHF_TLS) {
-            facts = facts | Facts::TLS;
-        }
+    add(Traits::FUNCTION, Facts::FUNCTION);
+    add(Traits::TLS, Facts::TLS);
+    add(Traits::ABSOLUTE, Facts::ABSOLUTE);
+    add(Traits::FAR, Facts::FAR);
+    if def.is_local() && !state.is_preemptible() {
+        add(Traits::IFUNC, Facts::IFUNC);
     }
     facts
 }
