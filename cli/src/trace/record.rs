@@ -347,7 +347,9 @@ fn kind_of(kind: Kind) -> u8 {
 /// Shares the time of spans out among the inputs they are about.
 fn times(profile: &mut Profile, trace: &Trace, spans: &Spans, about: &[About], account: &Account) {
     let own = trace.lanes.iter().flat_map(|lane| lane.own_times());
-    let mut by_group: HashMap<(u32, u32), u64> = HashMap::new();
+    let stages = profile.stages.len();
+    // By group and stage.
+    let mut sums = vec![0u64; profile.groups.len() * stages];
     for ((own, about), (_, span)) in own.zip(about).zip(&spans.list) {
         let mut whole = 0;
         for_each_input(*about, account, |_, weight| whole += weight);
@@ -359,13 +361,11 @@ fn times(profile: &mut Profile, trace: &Trace, spans: &Spans, about: &[About], a
             let Some(time) = profile.inputs.time.get_mut(input as usize) else { return };
             let share = (u128::from(own) * u128::from(weight) / u128::from(whole)) as u64;
             *time += share;
-            *by_group.entry((profile.inputs.group[input as usize], stage)).or_insert(0) += share;
+            sums[profile.inputs.group[input as usize] as usize * stages + stage as usize] += share;
         });
     }
-    let mut rows: Vec<((u32, u32), u64)> = by_group.into_iter().filter(|(_, time)| *time > 0).collect();
-    rows.sort_unstable();
-    for ((group, stage), time) in rows {
-        profile.groups[group as usize].time.push((stage, time));
+    for (group, sums) in profile.groups.iter_mut().zip(sums.chunks(stages.max(1))) {
+        group.time = (0..).zip(sums.iter().copied()).filter(|(_, time)| *time > 0).collect();
     }
 }
 
