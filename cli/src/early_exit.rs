@@ -2,7 +2,8 @@
 //!
 //! When the output is in its place, a large link still has gigabytes of mapped inputs and memory to give back, which
 //! takes the kernel tens of milliseconds that nobody needs to wait for. So the command forks at the start, before there
-//! are threads: the child links, and says so over a pipe; the parent ends with the code it is told.
+//! are threads: the child links, and says so over a pipe; the parent ends with the code it is told. To fork costs a
+//! millisecond itself, so it is only done where there is that much to give back ([`is_worth_it`]).
 //!
 //! What a caller may rely on stays as it was: at the end of the command the output and all messages are written, and
 //! nobody holds its standard streams (a caller that reads them to their end is not kept waiting). A signal to the parent
@@ -12,8 +13,23 @@
 //! `unsafe` is for `fork` and what goes with it, which have no safe interface.
 
 use libc::{SIGHUP, SIGINT, SIGKILL, SIGTERM, c_int, c_uint, c_void, pid_t};
+use stages::config::{Config, InputName};
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicI32, Ordering};
+
+/// Bytes of inputs that take the kernel longer to unmap than a second process takes to start and be waited for.
+const WORTH_IT: u64 = 32 << 20;
+
+/// Whether the inputs that are named are so large that the end of the link is worth hiding.
+pub fn is_worth_it(config: &Config) -> bool {
+    let mut bytes = 0u64;
+    config.inputs.iter().any(|input| {
+        if let InputName::File(path) = &input.name {
+            bytes += std::fs::metadata(path).map_or(0, |file| file.len());
+        }
+        bytes >= WORTH_IT
+    })
+}
 
 /// What the parent forwards.
 const FORWARDED: [c_int; 3] = [SIGHUP, SIGINT, SIGTERM];

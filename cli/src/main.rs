@@ -21,7 +21,7 @@ mod run;
 
 use messages::Rules;
 use resolve::{Environment, Resolved};
-use stages::config::Config;
+use stages::config::{Config, Profile};
 use stages::link::{Outcome, link};
 use stages::report::Severity;
 use std::ffi::OsString;
@@ -54,7 +54,7 @@ fn main() -> ExitCode {
     if answer(&typed, questions) {
         return ExitCode::SUCCESS;
     }
-    let wants_fork = !typed.no_fork;
+    let fork = typed.fork;
     let Resolved { mut config, problems, rules } = resolve::resolve(typed, Environment::of_process());
     rules.print(&problems);
     if rules.any_fatal(&problems) {
@@ -62,7 +62,8 @@ fn main() -> ExitCode {
     }
     let directory = trace::directory_for(std::env::var_os(trace::VARIABLE));
     let beginning = trace::Beginning::read(main);
-    let caller = early_exit::fork(wants_fork);
+    let is_traced = config.profile != Profile::Off || directory.is_some();
+    let caller = early_exit::fork(fork.unwrap_or_else(|| is_traced || early_exit::is_worth_it(&config)));
     signals::clean_up_when_stopped();
     let watch = Watch::start(beginning, &config.profile, directory);
     let (mut outcome, threads_by) = linked(&mut config, &watch);

@@ -45,8 +45,8 @@ pub struct Typed {
     pub spoken: Vec<Spoken>,
     /// `-C`.
     pub directory: Option<PathBuf>,
-    /// `--no-fork`.
-    pub no_fork: bool,
+    /// `--fork` or `--no-fork`; without either it depends on how much there is to link.
+    pub fork: Option<bool>,
     /// What to print instead of, or before, linking.
     pub questions: Questions,
     /// How messages look and which are shown.

@@ -26,7 +26,12 @@ impl Place {
 
     fn link(&self, arguments: &[&str]) -> Child {
         let mut command = Command::new(env!("CARGO_BIN_EXE_manifold"));
-        command.args(["a.o", "-o", "out"]).args(arguments).current_dir(&self.0).stdout(Stdio::piped());
+        // So small a link would not fork by itself; what is said last counts.
+        command
+            .args(["--fork", "a.o", "-o", "out"])
+            .args(arguments)
+            .current_dir(&self.0)
+            .stdout(Stdio::piped());
         command.spawn().unwrap()
     }
 }

@@ -20,10 +20,12 @@ const OPTIONS: &[Opt] = &[
     harmless(&["thread-count-initial"], Takes::Value("N"), "--threads says it all"),
     harmless(&["thread-count-middle"], Takes::Value("N"), "--threads says it all"),
     harmless(&["thread-count-final"], Takes::Value("N"), "--threads says it all"),
-    flag(&["fork"], "End as soon as the output is written, while a child process tidies up (default)", |t| {
-        t.no_fork = false;
-    }),
-    flag(&["no-fork"], "Do everything in one process", |t| t.no_fork = true),
+    flag(
+        &["fork"],
+        "End as soon as the output is written, while a child process tidies up (default if there is much to link)",
+        |t| t.fork = Some(true),
+    ),
+    flag(&["no-fork"], "Do everything in one process", |t| t.fork = Some(false)),
     harmless(&["quick-exit"], Takes::Switch, "memory is given back by the system either way"),
     harmless(&["preload"], Takes::Switch, "it only changes how fast inputs are read"),
     harmless(&["mmap-output-file"], Takes::Switch, "the way the output is written does not show in it"),
