@@ -73,7 +73,8 @@ pub fn fork(wanted: bool) -> Caller {
         child if child > 0 => {
             CHILD.store(child, Ordering::SeqCst);
             for signal in FORWARDED {
-                super::signals::handle(signal, forward);
+                // Every time: who is told twice to stop still waits for the child to tidy up.
+                super::signals::handle(signal, forward, 0);
             }
             // SAFETY: `write` is this function's own.
             unsafe { libc::close(write) };

@@ -12,12 +12,12 @@ const SIGNALS: [c_int; 3] = [SIGHUP, SIGINT, SIGTERM];
 /// Removes temporary files when the process is told to stop.
 pub fn clean_up_when_stopped() {
     for signal in SIGNALS {
-        handle(signal, stop);
+        handle(signal, stop, libc::SA_RESETHAND);
     }
 }
 
-/// Has a signal handled once, unless the parent had it ignored (`nohup`): then it stays ignored.
-pub fn handle(signal: c_int, handler: extern "C" fn(c_int)) {
+/// Has a signal handled (with these `sa_flags`), unless the parent had it ignored (`nohup`): then it stays ignored.
+pub fn handle(signal: c_int, handler: extern "C" fn(c_int), flags: c_int) {
     // SAFETY: both structures are plain data for which all zeros is a valid value, and are filled before use; the
     // handler is a function of the type that `sigaction` calls without SA_SIGINFO.
     unsafe {
@@ -27,7 +27,7 @@ pub fn handle(signal: c_int, handler: extern "C" fn(c_int)) {
         }
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = handler as usize;
-        action.sa_flags = libc::SA_RESETHAND;
+        action.sa_flags = flags;
         libc::sigaction(signal, &action, std::ptr::null_mut());
     }
 }

@@ -81,6 +81,18 @@ fn a_signal_reaches_the_process_that_links() {
 }
 
 #[test]
+fn a_command_that_is_told_twice_waits_all_the_same() {
+    let place = Place::new("twice");
+    let link = place.link(&[]);
+    let worker = children(link.id())[0];
+    // As timeout(1) does, which signals the command and its group.
+    signal(link.id() as i32, libc::SIGTERM);
+    signal(link.id() as i32, libc::SIGTERM);
+    assert_eq!(end(link).signal(), Some(libc::SIGTERM));
+    assert!(!runs(worker), "the command ended before the process that tidies up");
+}
+
+#[test]
 fn a_link_that_is_killed_is_seen_to_be() {
     let place = Place::new("killed");
     let link = place.link(&[]);
