@@ -5,6 +5,7 @@ pub mod identify;
 pub mod compressed;
 pub mod crel;
 pub mod properties;
+pub mod write;
 
 use object::LittleEndian as LE;
 
@@ -39,6 +40,23 @@ pub fn range(data: &'static [u8], offset: u64, size: u64) -> Option<&'static [u8
     let start = usize::try_from(offset).ok()?;
     let end = start.checked_add(usize::try_from(size).ok()?)?;
     data.get(start..end)
+}
+
+/// The section headers of a file; `None` if they lie outside it. More than fit 16 bits are counted in the first of them
+/// (gABI, "ELF Header").
+pub fn section_headers(data: &'static [u8], header: &Ehdr) -> Option<&'static [Shdr]> {
+    let offset = header.e_shoff.get(LE);
+    if offset == 0 {
+        return Some(&[]);
+    }
+    let table = |count: u64| {
+        let size = count.checked_mul(size_of::<Shdr>() as u64)?;
+        range(data, offset, size).map(slice_of::<Shdr>)
+    };
+    match header.e_shnum.get(LE) {
+        0 => table(table(1)?.first()?.sh_size.get(LE)),
+        count => table(count.into()),
+    }
 }
 
 /// A section of the large code model (x86-64 psABI, "Section Flags").

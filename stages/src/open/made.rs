@@ -6,17 +6,16 @@
 //! or digit. Of a program there are its global symbols alone, as absolute ones.
 
 use crate::arch::target;
-use crate::elf::{Ehdr, Shdr, Sym, c_string, range, slice_of};
+use crate::elf::write::{HEADER_BYTES as HEADER, Header, file_header, section_header};
+use crate::elf::{Ehdr, Shdr, Sym, c_string, range, section_headers, slice_of};
 use object::LittleEndian as LE;
 use object::elf::{
-    ELFCLASS64, ELFDATA2LSB, ELFMAG, ET_EXEC, ET_REL, EV_CURRENT, SHF_ALLOC, SHF_WRITE, SHN_ABS,
-    SHN_LORESERVE, SHN_UNDEF, SHT_DYNAMIC, SHT_NULL, SHT_PROGBITS, SHT_STRTAB, SHT_SYMTAB, STB_GLOBAL,
-    STB_LOCAL, STT_NOTYPE, STT_SECTION, STT_TLS,
+    ELFCLASS64, ET_EXEC, SHF_ALLOC, SHF_WRITE, SHN_ABS, SHN_LORESERVE, SHN_UNDEF, SHT_DYNAMIC, SHT_NULL,
+    SHT_PROGBITS, SHT_STRTAB, SHT_SYMTAB, STB_GLOBAL, STB_LOCAL, STT_NOTYPE, STT_SECTION, STT_TLS,
 };
 
 /// Bytes of a symbol table entry.
 const SYMBOL: u64 = size_of::<Sym>() as u64;
-const HEADER: u64 = size_of::<Ehdr>() as u64;
 
 /// A symbol to be: name, `st_info`, `st_other`, `st_shndx`, value, size.
 struct Entry<'n> {
@@ -54,17 +53,8 @@ pub(super) fn symbols_of(data: &'static [u8]) -> Result<&'static [u8], String> {
         return Err("is a file for another machine".into());
     }
     let outside = || "its symbol table lies outside the file: truncated?".to_string();
-    let outside_headers = "its section headers lie outside the file: truncated?";
-    let table = |count: u64| {
-        let size = count.checked_mul(size_of::<Shdr>() as u64)?;
-        range(data, header.e_shoff.get(LE), size).map(slice_of::<Shdr>)
-    };
-    let count = match header.e_shnum.get(LE) {
-        // More than fit 16 bits: the number stands in the first header (gABI, "ELF Header").
-        0 if header.e_shoff.get(LE) != 0 => table(1).ok_or(outside_headers)?[0].sh_size.get(LE),
-        count => count.into(),
-    };
-    let headers = table(count).ok_or(outside_headers)?;
+    let headers =
+        section_headers(data, header).ok_or("its section headers lie outside the file: truncated?")?;
     let mut symbols = Vec::new();
     if headers.iter().any(|h| h.sh_type.get(LE) == SHT_DYNAMIC) && header.e_type.get(LE) != ET_EXEC {
         return Err("is moved when it is loaded: its symbols have no fixed addresses".into());
@@ -146,36 +136,25 @@ fn object(data: &[u8], symbols: &[Entry]) -> &'static [u8] {
     let has_data = symbols.iter().any(|symbol| symbol.shndx == DATA);
     for (n, [sh_type, flags, offset, size, link, info, align, entsize]) in sections.into_iter().enumerate() {
         let sh_type = if n as u32 <= STACK && !has_data { SHT_NULL } else { sh_type as u32 };
-        out.extend(NAME_OFFSETS[n].to_le_bytes());
-        out.extend(sh_type.to_le_bytes());
-        for word in [flags, 0, offset, size] {
-            out.extend(word.to_le_bytes());
-        }
-        out.extend((link as u32).to_le_bytes());
-        out.extend((info as u32).to_le_bytes());
-        out.extend(align.to_le_bytes());
-        out.extend(entsize.to_le_bytes());
+        let (name, link, info) = (NAME_OFFSETS[n], link as u32, info as u32);
+        out.extend(section_header(&Header {
+            name,
+            sh_type,
+            flags,
+            offset,
+            size,
+            link,
+            info,
+            align,
+            entsize,
+        }));
     }
-    write_header(&mut out, headers, sections.len() as u16);
+    out[..HEADER as usize].copy_from_slice(&file_header(headers, sections.len() as u32, STRTAB, false));
     out.leak()
 }
 
 fn align(out: &mut Vec<u8>) {
     out.resize(out.len().next_multiple_of(8), 0);
-}
-
-/// gABI, "ELF Header".
-fn write_header(out: &mut [u8], section_headers: u64, count: u16) {
-    out[..4].copy_from_slice(&ELFMAG);
-    out[4..7].copy_from_slice(&[ELFCLASS64, ELFDATA2LSB, EV_CURRENT]);
-    out[16..18].copy_from_slice(&ET_REL.to_le_bytes());
-    out[18..20].copy_from_slice(&target::MACHINE.to_le_bytes());
-    out[20..24].copy_from_slice(&u32::from(EV_CURRENT).to_le_bytes());
-    out[40..48].copy_from_slice(&section_headers.to_le_bytes());
-    out[52..54].copy_from_slice(&(HEADER as u16).to_le_bytes());
-    out[58..60].copy_from_slice(&(size_of::<Shdr>() as u16).to_le_bytes());
-    out[60..62].copy_from_slice(&count.to_le_bytes());
-    out[62..64].copy_from_slice(&(STRTAB as u16).to_le_bytes());
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::names::{
 };
 use super::{MappedInput, is_excluded};
 use crate::config::{Config, OutputKind};
-use crate::elf::{Ehdr, Rela, Shdr, Sym, c_string, range, slice_of};
+use crate::elf::{self, Ehdr, Rela, Shdr, Sym, c_string, range, slice_of};
 use crate::intern::NameSink;
 use crate::model::{Group, Object, OutputName, Section, SectionKind, VersionedName};
 use object::LittleEndian as LE;
@@ -130,20 +130,12 @@ fn section_headers(data: &'static [u8]) -> Result<(&'static Ehdr, &'static [Shdr
     if usize::from(header.e_shentsize.get(LE)) != size_of::<Shdr>() {
         return Err(format!("section header size is {}, not 64: corrupt file", header.e_shentsize.get(LE)));
     }
-    let first = range(data, offset, size_of::<Shdr>() as u64)
-        .ok_or("section header table lies outside the file: truncated?")?;
-    let count = match header.e_shnum.get(LE) {
-        0 => slice_of::<Shdr>(first)[0].sh_size.get(LE),
-        n => u64::from(n),
-    };
-    let table = count
-        .checked_mul(size_of::<Shdr>() as u64)
-        .and_then(|size| range(data, offset, size))
-        .ok_or("section header table lies outside the file: truncated?")?;
-    if count > u64::from(u32::MAX / 2) {
+    let table =
+        elf::section_headers(data, header).ok_or("section header table lies outside the file: truncated?")?;
+    if table.len() > (u32::MAX / 2) as usize {
         return Err("too many sections".into());
     }
-    Ok((header, slice_of(table)))
+    Ok((header, table))
 }
 
 /// What a foreign object is, for the error.
@@ -302,7 +294,7 @@ fn read_section(
         let target = object.headers.get(shdr.sh_info.get(LE) as usize);
         let is_hint = target.is_some_and(|target| SHT_LLVM.contains(&target.sh_type.get(LE)));
         if sh_type == SHT_CREL {
-            let expanded = crate::elf::crel::expand(section.contents);
+            let expanded = elf::crel::expand(section.contents);
             let (relocations, has_addends) =
                 expanded.ok_or_else(|| format!("{}: damaged relocations", describe()))?;
             if !has_addends && !is_hint && !relocations.is_empty() {
@@ -655,6 +647,5 @@ pub fn is_slim(object: &Object) -> bool {
 
 /// Whether a section is writable, executable, … in the output sense: the flags that reach `sh_flags`.
 pub fn output_flags(section: &Section) -> u32 {
-    section.flags
-        & (SHF_ALLOC | SHF_WRITE | SHF_EXECINSTR | object::elf::SHF_TLS | crate::elf::SHF_X86_64_LARGE)
+    section.flags & (SHF_ALLOC | SHF_WRITE | SHF_EXECINSTR | object::elf::SHF_TLS | elf::SHF_X86_64_LARGE)
 }

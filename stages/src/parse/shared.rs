@@ -2,7 +2,7 @@
 //! LSB, "Symbol Versioning").
 
 use super::MappedInput;
-use crate::elf::{Ehdr, Phdr, Shdr, Sym, c_string, range, slice_of};
+use crate::elf::{self, Ehdr, Phdr, Shdr, Sym, c_string, range, slice_of};
 use crate::intern::NameSink;
 use crate::model::{SharedObject, SharedSection, SharedSymbol, SymbolId};
 use object::LittleEndian as LE;
@@ -71,20 +71,11 @@ pub(super) fn parse(input: &MappedInput, names: &mut NameSink) -> Result<SharedO
 }
 
 fn section_headers(data: &'static [u8], header: &Ehdr) -> Result<&'static [Shdr], String> {
-    let offset = header.e_shoff.get(LE);
-    if offset == 0 {
+    if header.e_shoff.get(LE) == 0 {
         return Err("shared object has no section headers: its symbols cannot be read".into());
     }
-    let truncated = "section header table lies outside the file: truncated?";
-    let count = match header.e_shnum.get(LE) {
-        0 => {
-            let first = range(data, offset, size_of::<Shdr>() as u64).ok_or(truncated)?;
-            slice_of::<Shdr>(first)[0].sh_size.get(LE)
-        }
-        n => u64::from(n),
-    };
-    let size = count.checked_mul(size_of::<Shdr>() as u64).ok_or(truncated)?;
-    Ok(slice_of(range(data, offset, size).ok_or(truncated)?))
+    let table = elf::section_headers(data, header);
+    table.ok_or_else(|| "section header table lies outside the file: truncated?".into())
 }
 
 fn bytes_of(data: &'static [u8], shdr: &Shdr) -> Result<&'static [u8], String> {

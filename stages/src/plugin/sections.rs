@@ -1,6 +1,6 @@
 //! LDPT_GET_INPUT_SECTION_*: what a plugin may ask of the sections of the file it is offered.
 
-use crate::elf::{Ehdr, Shdr, c_string, range, slice_of};
+use crate::elf::{Ehdr, Shdr, c_string, range, section_headers};
 use object::LittleEndian as LE;
 use object::elf::{SHN_XINDEX, SHT_NOBITS};
 
@@ -19,15 +19,7 @@ impl Sections {
         if header.e_ident.magic != object::elf::ELFMAG || header.e_ident.class != object::elf::ELFCLASS64 {
             return None;
         }
-        let table = |count: u64| {
-            let size = count.checked_mul(size_of::<Shdr>() as u64)?;
-            range(data, header.e_shoff.get(LE), size).map(slice_of::<Shdr>)
-        };
-        let count = match header.e_shnum.get(LE) {
-            0 => table(1)?.first()?.sh_size.get(LE),
-            count => count.into(),
-        };
-        let headers = table(count)?;
+        let headers = section_headers(data, header)?;
         let names = match header.e_shstrndx.get(LE) {
             SHN_XINDEX => headers.first()?.sh_link.get(LE),
             index => index.into(),

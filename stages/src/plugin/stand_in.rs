@@ -7,13 +7,12 @@
 //! Invariant: the global symbols stand in the order in which the plugin told of them, one entry each.
 
 use super::abi::{kind, symbol_type, visibility};
-use crate::arch::target;
-use crate::elf::{Ehdr, Shdr, Sym};
+use crate::elf::Sym;
+use crate::elf::write::{HEADER_BYTES, Header, file_header, section_header};
 use object::elf::{
-    ELFCLASS64, ELFDATA2LSB, ELFMAG, ET_REL, EV_CURRENT, GRP_COMDAT, SHF_EXCLUDE, SHF_GROUP, SHN_COMMON,
-    SHN_LORESERVE, SHN_UNDEF, SHN_XINDEX, SHT_GROUP, SHT_NULL, SHT_PROGBITS, SHT_STRTAB, SHT_SYMTAB,
-    SHT_SYMTAB_SHNDX, STB_GLOBAL, STB_WEAK, STT_FUNC, STT_NOTYPE, STT_OBJECT, STV_DEFAULT, STV_HIDDEN,
-    STV_INTERNAL, STV_PROTECTED,
+    GRP_COMDAT, SHF_EXCLUDE, SHF_GROUP, SHN_COMMON, SHN_LORESERVE, SHN_UNDEF, SHN_XINDEX, SHT_GROUP,
+    SHT_NULL, SHT_PROGBITS, SHT_STRTAB, SHT_SYMTAB, SHT_SYMTAB_SHNDX, STB_GLOBAL, STB_WEAK, STT_FUNC,
+    STT_NOTYPE, STT_OBJECT, STV_DEFAULT, STV_HIDDEN, STV_INTERNAL, STV_PROTECTED,
 };
 use std::collections::HashMap;
 
@@ -141,7 +140,7 @@ pub(super) fn stand_in(symbols: &[Claimed]) -> &'static [u8] {
 
 /// Puts header, tables, groups and section headers one behind the other.
 fn assemble(tables: Tables, groups: u32) -> &'static [u8] {
-    let mut out = vec![0; size_of::<Ehdr>()];
+    let mut out = vec![0; HEADER_BYTES as usize];
     let mut append = |bytes: &[u8]| {
         let offset = out.len().next_multiple_of(8);
         out.resize(offset, 0);
@@ -162,57 +161,38 @@ fn assemble(tables: Tables, groups: u32) -> &'static [u8] {
     // More sections than fit 16 bits: their number stands in the first header (gABI, "ELF Header").
     let is_large = count >= SHN_LORESERVE.into();
 
-    let excluded = u64::from(SHF_EXCLUDE);
-    let entry = size_of::<Sym>() as u64;
-    header(&mut out, 0, SHT_NULL, 0, [0, if is_large { count.into() } else { 0 }], [0, 0], 0);
-    header(&mut out, STRTAB_NAME, SHT_STRTAB, 0, strings, [0, 0], 0);
-    header(&mut out, SYMTAB_NAME, SHT_SYMTAB, 0, symbols, [STRTAB, 1 + groups], entry);
-    header(&mut out, INDICES_NAME, SHT_SYMTAB_SHNDX, 0, indices, [SYMTAB, 0], 4);
-    header(&mut out, CODE_NAME, SHT_PROGBITS, excluded, [headers, 0], [0, 0], 0);
+    let table = |name, sh_type, [offset, size]: [u64; 2], [link, info]: [u32; 2], entsize| Header {
+        name,
+        sh_type,
+        offset,
+        size,
+        link,
+        info,
+        align: 1,
+        entsize,
+        ..Header::default()
+    };
+    let code = |flags| {
+        let flags = u64::from(SHF_EXCLUDE | flags);
+        Header { flags, ..table(CODE_NAME, SHT_PROGBITS, [headers, 0], [0, 0], 0) }
+    };
+    let number = if is_large { count.into() } else { 0 };
+    let mut list = vec![
+        table(0, SHT_NULL, [0, number], [0, 0], 0),
+        table(STRTAB_NAME, SHT_STRTAB, strings, [0, 0], 0),
+        table(SYMTAB_NAME, SHT_SYMTAB, symbols, [STRTAB, 1 + groups], size_of::<Sym>() as u64),
+        table(INDICES_NAME, SHT_SYMTAB_SHNDX, indices, [SYMTAB, 0], 4),
+        code(0),
+    ];
     for group in 0..groups {
-        let flags = excluded | u64::from(SHF_GROUP);
-        header(&mut out, CODE_NAME, SHT_PROGBITS, flags, [headers, 0], [0, 0], 0);
+        list.push(code(SHF_GROUP));
         let place = [first_group + 8 * u64::from(group), 8];
-        header(&mut out, GROUP_NAME, SHT_GROUP, 0, place, [SYMTAB, 1 + group], 4);
+        list.push(table(GROUP_NAME, SHT_GROUP, place, [SYMTAB, 1 + group], 4));
     }
-    debug_assert_eq!(out.len() as u64, headers + u64::from(count) * size_of::<Shdr>() as u64);
-    file_header(&mut out, headers, if is_large { 0 } else { count as u16 });
+    debug_assert_eq!(list.len(), count as usize);
+    out.extend(list.iter().flat_map(section_header));
+    out[..HEADER_BYTES as usize].copy_from_slice(&file_header(headers, count, STRTAB, false));
     out.leak()
-}
-
-/// Appends a section header: name, type, flags, offset and size, link and info, entry size.
-fn header(
-    out: &mut Vec<u8>,
-    name: u32,
-    sh_type: u32,
-    flags: u64,
-    place: [u64; 2],
-    links: [u32; 2],
-    entry: u64,
-) {
-    out.extend(name.to_le_bytes());
-    out.extend(sh_type.to_le_bytes());
-    for word in [flags, 0, place[0], place[1]] {
-        out.extend(word.to_le_bytes());
-    }
-    out.extend(links[0].to_le_bytes());
-    out.extend(links[1].to_le_bytes());
-    out.extend(1u64.to_le_bytes());
-    out.extend(entry.to_le_bytes());
-}
-
-/// gABI, "ELF Header".
-fn file_header(out: &mut [u8], section_headers: u64, count: u16) {
-    out[..4].copy_from_slice(&ELFMAG);
-    out[4..7].copy_from_slice(&[ELFCLASS64, ELFDATA2LSB, EV_CURRENT]);
-    out[16..18].copy_from_slice(&ET_REL.to_le_bytes());
-    out[18..20].copy_from_slice(&target::MACHINE.to_le_bytes());
-    out[20..24].copy_from_slice(&u32::from(EV_CURRENT).to_le_bytes());
-    out[40..48].copy_from_slice(&section_headers.to_le_bytes());
-    out[52..54].copy_from_slice(&(size_of::<Ehdr>() as u16).to_le_bytes());
-    out[58..60].copy_from_slice(&(size_of::<Shdr>() as u16).to_le_bytes());
-    out[60..62].copy_from_slice(&count.to_le_bytes());
-    out[62..64].copy_from_slice(&(STRTAB as u16).to_le_bytes());
 }
 
 #[cfg(test)]

@@ -11,21 +11,16 @@ use super::relocations::ENTRY_BYTES;
 use super::sections::Joined;
 use super::symbols::{Part, Source, Table};
 use crate::account::relocatable;
-use crate::arch::target;
+use crate::elf::write::{HEADER_BYTES, Header, file_header, section_header};
 use crate::outputs::OutputSection;
 use crate::report::Problem;
 use object::LittleEndian as LE;
 use object::elf::{
-    ELFCLASS64, ELFDATA2LSB, ELFMAG, ELFOSABI_GNU, ELFOSABI_NONE, ET_REL, EV_CURRENT, SHF_GNU_RETAIN,
-    SHF_GROUP, SHF_INFO_LINK, SHN_LORESERVE, SHN_XINDEX, SHT_GROUP, SHT_NOBITS, SHT_RELA, SHT_STRTAB,
+    SHF_GNU_RETAIN, SHF_GROUP, SHF_INFO_LINK, SHN_LORESERVE, SHT_GROUP, SHT_NOBITS, SHT_RELA, SHT_STRTAB,
     SHT_SYMTAB, SHT_SYMTAB_SHNDX, STT_SECTION,
 };
 use std::collections::HashMap;
 
-/// Bytes of the ELF header.
-const HEADER_BYTES: u64 = 64;
-/// Bytes of a section header.
-const SECTION_HEADER_BYTES: u64 = 64;
 /// Bytes of a symbol.
 const SYMBOL_BYTES: u64 = 24;
 
@@ -70,20 +65,6 @@ pub struct FilePlan {
     pub headers: Vec<u32>,
     /// Bytes of the file.
     pub size: u64,
-}
-
-/// A section header.
-#[derive(Debug, Clone, Copy, Default)]
-struct Header {
-    name: u32,
-    sh_type: u32,
-    flags: u64,
-    offset: u64,
-    size: u64,
-    link: u32,
-    info: u32,
-    align: u64,
-    entsize: u64,
 }
 
 /// Gives everything its place.
@@ -359,48 +340,6 @@ fn append_name(bytes: &mut Vec<u8>, prefix: &[u8], name: &[u8]) -> u32 {
     offset
 }
 
-fn section_header(header: &Header) -> [u8; SECTION_HEADER_BYTES as usize] {
-    let mut out = [0; SECTION_HEADER_BYTES as usize];
-    let mut at = 0;
-    let mut put = |bytes: &[u8]| {
-        out[at..at + bytes.len()].copy_from_slice(bytes);
-        at += bytes.len();
-    };
-    put(&header.name.to_le_bytes());
-    put(&header.sh_type.to_le_bytes());
-    put(&header.flags.to_le_bytes());
-    put(&0u64.to_le_bytes());
-    put(&header.offset.to_le_bytes());
-    put(&header.size.to_le_bytes());
-    put(&header.link.to_le_bytes());
-    put(&header.info.to_le_bytes());
-    put(&header.align.to_le_bytes());
-    put(&header.entsize.to_le_bytes());
-    out
-}
-
-fn file_header(section_headers: u64, count: u32, names: u32, is_gnu: bool) -> Vec<u8> {
-    let short = |index: u32, instead: u16| {
-        u16::try_from(index).ok().filter(|n| *n < SHN_LORESERVE).unwrap_or(instead)
-    };
-    let os_abi = if is_gnu { ELFOSABI_GNU } else { ELFOSABI_NONE };
-    let mut out = Vec::with_capacity(HEADER_BYTES as usize);
-    out.extend_from_slice(&ELFMAG);
-    out.extend_from_slice(&[ELFCLASS64, ELFDATA2LSB, EV_CURRENT, os_abi, 0, 0, 0, 0, 0, 0, 0, 0]);
-    out.extend_from_slice(&ET_REL.to_le_bytes());
-    out.extend_from_slice(&target::MACHINE.to_le_bytes());
-    out.extend_from_slice(&u32::from(EV_CURRENT).to_le_bytes());
-    out.extend_from_slice(&[0; 16]);
-    out.extend_from_slice(&section_headers.to_le_bytes());
-    out.extend_from_slice(&[0; 4]);
-    for half in
-        [HEADER_BYTES as u16, 0, 0, SECTION_HEADER_BYTES as u16, short(count, 0), short(names, SHN_XINDEX)]
-    {
-        out.extend_from_slice(&half.to_le_bytes());
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -414,14 +353,5 @@ mod tests {
         let data = names.add(b".data");
         assert_eq!(names.bytes, b"\0.rela.text\0.data\0");
         assert_eq!((text, data), (6, 12));
-    }
-
-    #[test]
-    fn many_sections_leave_the_header() {
-        let few = file_header(64, 5, 4, false);
-        assert_eq!((few.len(), &few[60..]), (64, &[5, 0, 4, 0][..]));
-        let many = file_header(64, 70_000, 69_999, true);
-        assert_eq!(&many[60..], [0, 0, 0xff, 0xff]);
-        assert_eq!(many[7], ELFOSABI_GNU);
     }
 }
