@@ -276,9 +276,8 @@ fn instructions(cache: &corpora::Cache, chosen: &InstructionsOptions) -> Result<
 /// Measures traces and shows what came out.
 fn traces(cache: &corpora::Cache, chosen: TracesOptions) -> Result<()> {
     ensure!(chosen.runs > 0, "--runs must be at least 1");
-    let beside = env::current_exe()?.with_file_name("manifold");
     let plan = traces::Plan {
-        manifold: fs::canonicalize(chosen.manifold.unwrap_or(beside)).context("build manifold first")?,
+        manifold: own(chosen.manifold.as_deref())?.path,
         baseline: chosen.baseline.map(fs::canonicalize).transpose().context("there is no such baseline")?,
         corpora: cache.built(&chosen.names)?,
         place: fs::canonicalize(&chosen.place)

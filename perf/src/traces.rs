@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use crate::corpus::Corpus;
 use crate::measure::{self, Cost};
+use crate::report::Summary;
 
 /// What is to be measured.
 pub struct Plan {
@@ -86,28 +87,26 @@ fn cost(plan: &Plan, corpus: &Corpus) -> Result<String> {
             }
         }
     }
-    let least = |costs: &[Cost], of: fn(&Cost) -> f64| costs.iter().map(of).fold(f64::INFINITY, f64::min);
-    let median = |costs: &[Cost], of: fn(&Cost) -> f64| {
-        let mut sorted: Vec<f64> = costs.iter().map(of).collect();
-        sorted.sort_by(f64::total_cmp);
-        sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)
-    };
     let mut text = format!(
         "{threads} workers, {} runs of each in turns. Limits are the project's own.\n\n\
          | | least wall, ms | median | least processor, ms | wall beyond the first, least | median | limit |\n\
          |---|---|---|---|---|---|---|\n",
         plan.runs
     );
-    let (first, first_median) = (least(&costs[0], |c| c.wall_ms), median(&costs[0], |c| c.wall_ms));
+    let summary =
+        |costs: &[Cost]| Summary::wall(costs).zip(Summary::cpu(costs)).context("nothing was measured");
+    let (first, _) = summary(&costs[0])?;
     for ((name, .., limit), costs) in ways.iter().zip(&costs) {
-        let (wall, middle) = (least(costs, |c| c.wall_ms), median(costs, |c| c.wall_ms));
+        let (wall, cpu) = summary(costs)?;
         let beyond = |wall: f64, first: f64| format!("{:+.1} %", (wall / first - 1.0) * 100.0);
         let limit = limit.filter(|_| *name != ways[0].0).map_or(String::new(), |limit| format!("{limit} %"));
         text += &format!(
-            "| {name} | {wall:.1} | {middle:.1} | {:.1} | {} | {} | {limit} |\n",
-            least(costs, |c| c.cpu_ms),
-            beyond(wall, first),
-            beyond(middle, first_median),
+            "| {name} | {:.1} | {:.1} | {:.1} | {} | {} | {limit} |\n",
+            wall.min,
+            wall.median,
+            cpu.min,
+            beyond(wall.min, first.min),
+            beyond(wall.median, first.median),
         );
     }
     Ok(text)

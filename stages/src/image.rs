@@ -148,9 +148,7 @@ impl<'a> Image<'a> {
     /// Where an offset into a section went that became a member of a pool.
     #[inline(always)]
     pub fn piece_address(&self, is_loaded: bool, member: MemberId, offset: u64) -> u64 {
-        let merged = self.merged(is_loaded);
-        let pools = if is_loaded { self.loaded_pools } else { self.debug_pools };
-        pools[merged.pool_of(member)] + merged.offset(member, offset)
+        self.placed(is_loaded, member).address(offset)
     }
     /// A member of a pool for many lookups.
     pub fn placed(&self, is_loaded: bool, member: MemberId) -> Placed<'a> {

@@ -38,19 +38,20 @@ mod sections;
 mod stand_in;
 
 pub use leftovers::remove as remove_leftovers;
+pub use resolve::Resolved;
 
 use crate::config::{Config, Input, InputName, Modifiers, OutputKind, Plugin};
 use crate::context::Cx;
 use crate::elf::identify::{FileKind, identify};
 use crate::intern::Symbols;
 use crate::model::{Inputs, Object, Origin, Role};
-use crate::open::{Opened, map_file, reason};
+use crate::open::{map_file, reason};
 use crate::parse::{MappedInput, is_slim};
 use crate::report::{Failed, Problem, Problems};
 use crate::select::{self, Provided, Selection};
 use abi::{level, output};
 use host::{Added, Answer, Claim, Offer};
-use resolve::{ClaimedFile, Source};
+use resolve::ClaimedFile;
 use stand_in::stand_in;
 use std::collections::HashMap;
 use std::path::Path;
@@ -228,20 +229,6 @@ fn pass_on_messages(cx: &Cx, candidates: &[Candidate]) {
     }
 }
 
-/// The link up to its selection, with stand-ins in the place of claimed files.
-pub struct Resolved<'a> {
-    /// All files.
-    pub inputs: &'a Inputs,
-    /// All names.
-    pub symbols: &'a Symbols,
-    /// What the linker defines.
-    pub provided: &'a Provided,
-    /// What takes part.
-    pub selection: &'a Selection,
-    /// What was learnt from scripts.
-    pub opened: &'a Opened,
-}
-
 /// What the link starts over with.
 #[derive(Debug)]
 pub struct Compiled {
@@ -271,15 +258,14 @@ enum Fate {
 /// # Errors
 /// The proof that problems were reported.
 pub fn compile(cx: &Cx, session: &Session, resolved: &Resolved) -> Result<Compiled, Failed> {
-    let Resolved { inputs, symbols, provided, selection, opened } = *resolved;
-    let source = Source { cx, inputs, symbols, provided, selection, opened };
+    let selection = resolved.selection;
     let files = session.offered.iter();
     let live = |candidate: &Candidate| selection.live[candidate.input.id.index()];
     let claimed = files.clone().filter_map(|(candidate, claim)| {
         let (plugin, symbols) = claim.as_ref()?;
         Some(ClaimedFile { file: candidate.input.id, plugin: *plugin, symbols })
     });
-    let mut answers = resolve::answers(&source, &claimed.collect::<Vec<_>>()).into_iter();
+    let mut answers = resolve::answers(cx, resolved, &claimed.collect::<Vec<_>>()).into_iter();
     // A file that was offered and not claimed has a handle, too.
     let mut all: Vec<Answer> = files
         .clone()

@@ -30,6 +30,7 @@ mod versions;
 pub use def::{Class, Def};
 pub use defined::{Defined, Definitions, Traits};
 pub use exports::{SymbolState, is_dynamic};
+pub(crate) use extract::needs;
 pub use provided::{Anchor, Assignment, Provided, Provision, provide};
 pub use versions::{VERSION_GLOBAL, VERSION_HIDDEN, VERSION_LOCAL, VersionDefinition, VersionTable};
 

@@ -9,11 +9,9 @@
 
 use crate::context::Cx;
 use crate::intern::Symbols;
-use crate::model::{File, FileId, Inputs, Object, SymbolId};
+use crate::model::{File, FileId, Inputs, SymbolId};
 use crate::report::{Failed, Problem};
-use crate::select::{Selection, is_common};
-use object::LittleEndian as LE;
-use object::elf::{SHN_UNDEF, STB_WEAK};
+use crate::select::{Selection, needs};
 use std::path::Path;
 
 /// Writes the table, if the options ask for it.
@@ -61,7 +59,7 @@ fn rows(cx: &Cx, inputs: &Inputs, symbols: &Symbols, selection: &Selection) -> V
     loop {
         while let Some(id) = queue.pop_front() {
             let object = inputs.object(id);
-            for symbol in needs(object) {
+            for symbol in needs(object).map(|need| need.id) {
                 let def = selection.def(symbol);
                 if !def.is_local() || def.file().index() >= inputs.files.len() {
                     continue;
@@ -90,13 +88,4 @@ fn rows(cx: &Cx, inputs: &Inputs, symbols: &Symbols, selection: &Selection) -> V
         rows.push(Row { reference: reference.to_string(), extracted, symbol });
         queue.push_back(extracted);
     }
-}
-
-/// Symbols for which an object may bring in a member.
-fn needs(object: &Object) -> impl Iterator<Item = SymbolId> + '_ {
-    let globals = object.symbols[object.first_global as usize..].iter();
-    globals.zip(&object.ids).filter_map(|(symbol, id)| {
-        let is_needed = symbol.st_shndx.get(LE) == SHN_UNDEF && symbol.st_bind() != STB_WEAK;
-        (is_needed || is_common(symbol)).then_some(*id)
-    })
 }

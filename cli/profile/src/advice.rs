@@ -3,7 +3,7 @@
 //! Every rule looks at measured figures and says nothing unless they make it worth saying: a rule that fires on every
 //! link is noise. The threshold stands with each rule.
 
-use crate::figures::{self, Figures, percent, size, time};
+use crate::figures::{self, Figures, output_size, percent, size, time, work};
 use crate::schema::{Advice, Profile};
 
 /// Looks at a trace and the sums of its groups, and says something or not.
@@ -35,36 +35,26 @@ fn busy(profile: &Profile, is_meant: impl Fn(&str) -> bool) -> u64 {
     profile.stages.iter().filter(|stage| is_meant(&stage.name)).map(|stage| stage.busy).sum()
 }
 
-/// Own time of everything but waiting.
-fn all_busy(profile: &Profile) -> u64 {
-    busy(profile, |name| name != "(wait)")
-}
-
 /// Whether crates are among the inputs.
 fn is_rust(profile: &Profile) -> bool {
     profile.files.iter().any(|file| profile.names[file.path as usize].ends_with(".rlib"))
 }
 
-/// Bytes of all outputs.
-fn all_bytes(profile: &Profile) -> u64 {
-    profile.outputs.iter().map(|output| output.size).sum()
-}
-
 /// The part of an output's writing that a kind of bytes has, as time: filling, hashing and writing cost by the byte.
 fn writing_of(profile: &Profile, bytes: u64) -> u64 {
     let writing = busy(profile, |name| matches!(name, "fill" | "digest" | "write"));
-    (writing as f64 * percent(bytes, all_bytes(profile)) / 100.0) as u64
+    (writing as f64 * percent(bytes, output_size(profile)) / 100.0) as u64
 }
 
 /// At least half of the output and 4 MB.
 fn debug_information(profile: &Profile, _: &[Figures]) -> Option<Advice> {
     let bytes = figures::written(profile)[figures::kind_number("debug")];
-    let share = percent(bytes, all_bytes(profile));
+    let share = percent(bytes, output_size(profile));
     if bytes < 4_000_000 || share < 50.0 {
         return None;
     }
     let own = busy(profile, |name| name == "merge/debug" || name.starts_with("gdb-index"));
-    let spent = percent(own + writing_of(profile, bytes), all_busy(profile));
+    let spent = percent(own + writing_of(profile, bytes), work(profile));
     let cure = if is_rust(profile) {
         "`debug = \"line-tables-only\"` keeps backtraces, `split-debuginfo = \"unpacked\"` leaves it in the objects"
     } else {
@@ -84,7 +74,7 @@ fn duplicates(profile: &Profile, groups: &[Figures]) -> Option<Advice> {
     let merged: u64 = groups.iter().map(|group| group.dropped[3]).sum();
     let comdat: u64 = groups.iter().map(|group| group.dropped[1]).sum();
     let spent = busy(profile, |name| name.starts_with("merge/"));
-    if merged >= 8_000_000 && spent * 20 >= all_busy(profile) {
+    if merged >= 8_000_000 && spent * 20 >= work(profile) {
         let with = if is_rust(profile) {
             "fewer codegen units, or less debug information, make fewer of them"
         } else {
@@ -96,7 +86,7 @@ fn duplicates(profile: &Profile, groups: &[Figures]) -> Option<Advice> {
                 "{} of strings and constants came more than once; finding them took {} of work ({:.0} %): {with}.",
                 size(merged),
                 time(spent),
-                percent(spent, all_busy(profile))
+                percent(spent, work(profile))
             ),
         );
     }
@@ -119,7 +109,7 @@ fn duplicates(profile: &Profile, groups: &[Figures]) -> Option<Advice> {
 /// No --gc-sections, and more than a megabyte of code in an executable.
 fn unreferenced(profile: &Profile, groups: &[Figures]) -> Option<Advice> {
     let lost: u64 = groups.iter().map(|group| group.dropped[0]).sum();
-    if profile.link.gc_sections && lost >= 16_000_000 && lost > all_bytes(profile) {
+    if profile.link.gc_sections && lost >= 16_000_000 && lost > output_size(profile) {
         return advice(
             "gc",
             format!(
@@ -147,7 +137,7 @@ fn unused(profile: &Profile, _: &[Figures]) -> Option<Advice> {
     let spent: u64 = owners.filter(|(file, _)| is_unused(**file as usize)).map(|(_, time)| time).sum();
     idle.sort_unstable_by(|a, b| b.cmp(a));
     let (_, first) = idle.first()?;
-    if spent < 2_000_000 || spent * 50 < all_busy(profile) {
+    if spent < 2_000_000 || spent * 50 < work(profile) {
         return None;
     }
     let bytes: u64 = idle.iter().map(|(bytes, _)| bytes).sum();
@@ -189,10 +179,10 @@ fn threads(profile: &Profile, _: &[Figures]) -> Option<Advice> {
 /// A fifth of the work is writing to a file system that is none in memory, at less than 1 GB/s.
 fn storage(profile: &Profile, _: &[Figures]) -> Option<Advice> {
     let writing = busy(profile, |name| name == "write" || name == "commit");
-    let bytes = all_bytes(profile);
+    let bytes = output_size(profile);
     let rate = bytes as f64 / (writing.max(1) as f64);
     let is_memory = matches!(profile.link.file_system.as_str(), "tmpfs" | "ramfs" | "");
-    if is_memory || writing < 20_000_000 || writing * 5 < all_busy(profile) || rate > 1.0 {
+    if is_memory || writing < 20_000_000 || writing * 5 < work(profile) || rate > 1.0 {
         return None;
     }
     advice(
@@ -200,7 +190,7 @@ fn storage(profile: &Profile, _: &[Figures]) -> Option<Advice> {
         format!(
             "Writing took {} of work ({:.0} %) at {:.0} MB/s: the output is on {}; one in memory (tmpfs) is faster.",
             time(writing),
-            percent(writing, all_busy(profile)),
+            percent(writing, work(profile)),
             rate * 1000.0,
             profile.link.file_system
         ),
@@ -211,7 +201,7 @@ fn storage(profile: &Profile, _: &[Figures]) -> Option<Advice> {
 fn build_id(profile: &Profile, _: &[Figures]) -> Option<Advice> {
     let spent = busy(profile, |name| name == "digest");
     let style = profile.link.build_id.as_str();
-    if style.is_empty() || spent < 5_000_000 || spent * 20 < all_busy(profile) {
+    if style.is_empty() || spent < 5_000_000 || spent * 20 < work(profile) {
         return None;
     }
     advice(
@@ -220,7 +210,7 @@ fn build_id(profile: &Profile, _: &[Figures]) -> Option<Advice> {
             "Hashing the output for --build-id={style} took {} of work ({:.0} %), as any hash would here: \
              --build-id=none saves it where nobody looks programs up by it.",
             time(spent),
-            percent(spent, all_busy(profile))
+            percent(spent, work(profile))
         ),
     )
 }
@@ -229,7 +219,7 @@ fn build_id(profile: &Profile, _: &[Figures]) -> Option<Advice> {
 fn compression(profile: &Profile, _: &[Figures]) -> Option<Advice> {
     let packing = busy(profile, |name| name == "compress");
     let unpacking = busy(profile, |name| name == "inflate");
-    let all = all_busy(profile);
+    let all = work(profile);
     if packing * 5 >= all && packing > 20_000_000 {
         return advice(
             "compression",

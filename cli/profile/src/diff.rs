@@ -50,18 +50,14 @@ impl Change {
 
 /// Compares two traces.
 pub fn difference(before: &Profile, after: &Profile) -> Difference {
-    let busy = |profile: &Profile| {
-        profile.stages.iter().filter(|stage| stage.name != "(wait)").map(|stage| stage.busy).sum()
-    };
-    let size = |profile: &Profile| profile.outputs.iter().map(|output| output.size).sum();
     let stages =
         |profile: &Profile| profile.stages.iter().map(|stage| (stage.name.clone(), stage.busy)).collect();
     let by_group = |of: fn(&Figures) -> u64| changes(sums(before, of), sums(after, of));
     let kinds = figures::written(before).into_iter().zip(figures::written(after));
     Difference {
         wall: Change { before: before.wall, after: after.wall },
-        busy: Change { before: busy(before), after: busy(after) },
-        size: Change { before: size(before), after: size(after) },
+        busy: Change { before: figures::work(before), after: figures::work(after) },
+        size: Change { before: figures::output_size(before), after: figures::output_size(after) },
         stages: changes(stages(before), stages(after)),
         kinds: (KINDS.iter().zip(kinds))
             .map(|(kind, (before, after))| ((*kind).to_string(), Change { before, after }))

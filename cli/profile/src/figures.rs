@@ -93,6 +93,16 @@ pub fn of_groups(profile: &Profile) -> Vec<Figures> {
     list
 }
 
+/// Own time of all stages but waiting: the work of the run.
+pub fn work(profile: &Profile) -> u64 {
+    profile.stages.iter().filter(|stage| !stage.is_wait()).map(|stage| stage.busy).sum()
+}
+
+/// Bytes of all outputs.
+pub fn output_size(profile: &Profile) -> u64 {
+    profile.outputs.iter().map(|output| output.size).sum()
+}
+
 /// Bytes of all outputs by kind.
 pub fn written(profile: &Profile) -> Bytes {
     let mut sum = Bytes::default();

@@ -127,7 +127,7 @@ pub fn read(directory: &Path) -> Result<(Build, Vec<PathBuf>), String> {
 impl Build {
     /// Adds a link's stages and groups to the sums; its row.
     fn add(&mut self, name: &str, profile: &Profile) -> LinkRow {
-        let stages = profile.stages.iter().filter(|stage| stage.name != "(wait)");
+        let stages = profile.stages.iter().filter(|stage| !stage.is_wait());
         for stage in stages.clone() {
             match self.stages.iter_mut().find(|(name, _)| *name == stage.name) {
                 Some((_, busy)) => *busy += stage.busy,
@@ -151,9 +151,9 @@ impl Build {
             output: profile.link.output.clone(),
             started: profile.link.started,
             wall: profile.wall,
-            busy: stages.clone().map(|stage| stage.busy).sum(),
+            busy: figures::work(profile),
             threads: profile.link.threads,
-            size: profile.outputs.iter().map(|output| output.size).sum(),
+            size: figures::output_size(profile),
             succeeded: profile.link.succeeded,
             stage: stages.max_by_key(|stage| stage.busy).map_or(String::new(), |stage| stage.name.clone()),
             advice: profile.advice.iter().map(|advice| advice.text.clone()).collect(),

@@ -115,7 +115,7 @@ mod tests {
             ("bazel-out/k8-opt/bin/external/zlib/_objs/zlib/adler32.pic.o", "@zlib//:zlib"),
             ("bazel-out/k8-fastbuild/bin/app/_objs/app/main.o", "//app:app"),
             ("out/src/CMakeFiles/core.dir/net/tls.cpp.o", "core"),
-            ("/home/me/work/build/net/tls.o", "build/net"),
+            ("/home/me/app/build/net/tls.o", "build/net"),
             ("./a.o", "."),
             ("a.o", "(objects)"),
         ] {

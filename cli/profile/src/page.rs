@@ -134,7 +134,7 @@ mod tests {
         for n in 0..OBJECTS {
             profile
                 .names
-                .push(format!("/home/somebody/work/project/build/directory{}/object_number_{n}.o", n / 100));
+                .push(format!("/home/somebody/code/project/build/directory{}/object_number_{n}.o", n / 100));
             profile.files.push(crate::schema::File { path: n, bytes: 123_456, inputs: 1, linked: 1 });
             let inputs = &mut profile.inputs;
             inputs.file.push(n);

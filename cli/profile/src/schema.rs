@@ -152,6 +152,16 @@ pub struct Stage {
     pub critical: u64,
 }
 
+impl Stage {
+    /// What the engine calls waiting for others, which is no work.
+    pub const WAIT: &str = "(wait)";
+
+    /// Whether workers wait in it.
+    pub fn is_wait(&self) -> bool {
+        self.name == Stage::WAIT
+    }
+}
+
 /// A worker.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

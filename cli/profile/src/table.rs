@@ -31,7 +31,7 @@ pub fn table(profile: &Profile, is_coloured: bool) -> String {
         if is_coloured { format!("{style}{text}{PLAIN}") } else { text.to_string() }
     };
     let mut text = String::new();
-    let all: u64 = profile.stages.iter().filter(|stage| stage.name != "(wait)").map(|stage| stage.busy).sum();
+    let all = figures::work(profile);
     let mut lines = vec![heading(&[
         "stage", "busy ms", "cpu ms", "%", "from ms", "to ms", "spans", "items", "MB", "MB/s",
     ])];
@@ -69,7 +69,7 @@ pub fn table(profile: &Profile, is_coloured: bool) -> String {
 /// The rows to show: all, or the costliest with the rest added up in a last one.
 fn shown(stages: &[Stage]) -> Vec<Stage> {
     let mut by_cost: Vec<usize> = (0..stages.len()).collect();
-    by_cost.sort_by_key(|&n| (stages[n].name == "(wait)", std::cmp::Reverse(stages[n].busy)));
+    by_cost.sort_by_key(|&n| (stages[n].is_wait(), std::cmp::Reverse(stages[n].busy)));
     if by_cost.len() <= STAGES_MAX {
         by_cost.sort_by_key(|&n| stages[n].from);
         return by_cost.iter().map(|&n| stages[n].clone()).collect();
@@ -78,7 +78,7 @@ fn shown(stages: &[Stage]) -> Vec<Stage> {
     let mut kept = kept.to_vec();
     kept.sort_by_key(|&n| stages[n].from);
     let mut shown: Vec<Stage> = kept.iter().map(|&n| stages[n].clone()).collect();
-    let rest: Vec<&Stage> = rest.iter().map(|&n| &stages[n]).filter(|stage| stage.name != "(wait)").collect();
+    let rest: Vec<&Stage> = rest.iter().map(|&n| &stages[n]).filter(|stage| !stage.is_wait()).collect();
     let sum = |of: fn(&Stage) -> u64| rest.iter().map(|stage| of(stage)).sum();
     shown.push(Stage {
         name: format!("({} others)", rest.len()),
@@ -108,7 +108,6 @@ fn count(number: u64) -> String {
 }
 
 fn stage_cells(stage: &Stage, share: f64) -> Vec<String> {
-    let is_wait = stage.name == "(wait)";
     let rate = if stage.bytes == 0 || stage.busy == 0 {
         String::new()
     } else {
@@ -118,7 +117,7 @@ fn stage_cells(stage: &Stage, share: f64) -> Vec<String> {
         stage.name.clone(),
         ms(stage.busy),
         ms(stage.cpu),
-        if is_wait { String::new() } else { format!("{share:.1}") },
+        if stage.is_wait() { String::new() } else { format!("{share:.1}") },
         ms(stage.from),
         ms(stage.to),
         stage.spans.to_string(),

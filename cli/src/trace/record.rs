@@ -22,25 +22,28 @@ const POINTS_MAX: usize = 2000;
 
 /// What the table needs of the record of a link, in a fraction of the time: sums, but no spans.
 pub fn summary(trace: &Trace, account: Option<&Account>, link: Link, wall: u64) -> Profile {
-    let nothing = Account::default();
-    let account = account.unwrap_or(&nothing);
-    let mut profile = Profile { format: FORMAT.into(), version: VERSION, link, wall, ..Profile::default() };
-    let mut names = Names::default();
-    files_and_inputs(&mut profile, account, &mut names);
-    profile.outputs = account.outputs.iter().map(output).collect();
-    let spans = Spans::of(trace);
-    let about = spans.about(account);
-    profile.stages = spans.stages(trace);
-    spans.sums(trace, &mut profile.stages);
-    times(&mut profile, trace, &spans, &about, account);
-    profile.workers = trace.lanes.iter().map(|lane| worker(lane, wall)).collect();
-    profile.usage = whole_usage(trace);
-    profile.names = names.list;
-    profile
+    made(trace, account, link, wall, |profile, spans, _, _, _| spans.sums(trace, &mut profile.stages))
 }
 
 /// The record of a link.
 pub fn record(trace: &Trace, account: Option<&Account>, link: Link, wall: u64) -> Profile {
+    made(trace, account, link, wall, |profile, spans, about, account, names| {
+        rows(profile, spans, about, account, names);
+        profile.channels = trace.channels.iter().map(channel).collect();
+        profile.flows = trace.flows.iter().map(|flow| self::flow(flow, spans)).collect();
+        profile.phases = phases(trace, spans);
+        profile.samples = samples(trace);
+    })
+}
+
+/// What both have, with what `more` adds from the spans.
+fn made(
+    trace: &Trace,
+    account: Option<&Account>,
+    link: Link,
+    wall: u64,
+    more: impl FnOnce(&mut Profile, &Spans, &[About], &Account, &mut Names),
+) -> Profile {
     let nothing = Account::default();
     let account = account.unwrap_or(&nothing);
     let mut profile = Profile { format: FORMAT.into(), version: VERSION, link, wall, ..Profile::default() };
@@ -50,13 +53,9 @@ pub fn record(trace: &Trace, account: Option<&Account>, link: Link, wall: u64) -
     let spans = Spans::of(trace);
     let about = spans.about(account);
     profile.stages = spans.stages(trace);
-    rows(&mut profile, &spans, &about, account, &mut names);
+    more(&mut profile, &spans, &about, account, &mut names);
     times(&mut profile, trace, &spans, &about, account);
     profile.workers = trace.lanes.iter().map(|lane| worker(lane, wall)).collect();
-    profile.channels = trace.channels.iter().map(channel).collect();
-    profile.flows = trace.flows.iter().map(|flow| self::flow(flow, &spans)).collect();
-    profile.phases = phases(trace, &spans);
-    profile.samples = samples(trace);
     profile.usage = whole_usage(trace);
     profile.names = names.list;
     profile

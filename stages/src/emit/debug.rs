@@ -87,10 +87,13 @@ impl Site<'_> {
                 Some(address) => address.wrapping_add(addend),
                 None => match &pieces {
                     Some((of, placed)) if of == target => placed.address(addend),
-                    _ => {
-                        pieces = self.pieces(*target).map(|placed| (*target, placed)).or(pieces);
-                        self.value(*target, symbol, addend)
+                    _ if target.is_pieces() => {
+                        let (is_loaded, member) = target.pieces();
+                        let placed = self.image.placed(is_loaded, member);
+                        pieces = Some((*target, placed));
+                        placed.address(addend)
                     }
+                    _ => self.value(*target, symbol, addend),
                 },
             };
             let result = match r_type {
@@ -123,20 +126,8 @@ impl Site<'_> {
         }
     }
 
-    /// What became of a merged section.
-    fn pieces(&self, target: Target) -> Option<Placed<'_>> {
-        target.is_pieces().then(|| {
-            let (is_loaded, member) = target.pieces();
-            self.image.placed(is_loaded, member)
-        })
-    }
-
-    /// S + A where the symbol is not a plain address.
+    /// S + A where the symbol is neither a plain address nor that of a merged section.
     fn value(&self, target: Target, symbol: usize, addend: u64) -> u64 {
-        if target.is_pieces() {
-            let (is_loaded, member) = target.pieces();
-            return self.image.piece_address(is_loaded, member, addend);
-        }
         if target.is_dead() {
             return self.tombstone;
         }

@@ -242,7 +242,7 @@ mod tests {
     use super::*;
 
     /// The piece each offset belongs to, by giving piece `n` the place `1000 n` in the pool.
-    fn found(pieces: &mut Pieces, offset: u64) -> usize {
+    fn found(pieces: &Pieces, offset: u64) -> usize {
         let start = |piece| pieces.range(piece).start as u32;
         let moved = pieces.lookup().moved(offset);
         (0..pieces.len()).find(|n| (1000 * *n as u32).wrapping_sub(start(*n)) == moved).unwrap()
@@ -260,13 +260,13 @@ mod tests {
         let ends = [1u32, 2, 3, 4, 5, 6, 7, 40, 127, 128, 129, 130, 600, 601, 640];
         let mut blocks = Vec::new();
         index_blocks(&ends, &mut blocks);
-        let mut pieces = numbered(Pieces::of_strings(&ends, &blocks));
+        let pieces = numbered(Pieces::of_strings(&ends, &blocks));
         for offset in 0..640u32 {
             let expected = ends.iter().position(|end| *end > offset).unwrap();
-            assert_eq!(found(&mut pieces, offset.into()), expected, "{offset}");
+            assert_eq!(found(&pieces, offset.into()), expected, "{offset}");
         }
         for offset in [640, 641, 1 << 20, u64::from(u32::MAX), u64::MAX] {
-            assert_eq!(found(&mut pieces, offset), ends.len() - 1, "{offset}");
+            assert_eq!(found(&pieces, offset), ends.len() - 1, "{offset}");
         }
     }
 
@@ -296,7 +296,7 @@ mod tests {
 
     #[test]
     fn offsets_behind_the_end_belong_to_the_last_piece() {
-        let mut pieces = numbered(of_bits(3, &[]));
-        assert_eq!([0, 3, 4, 11, 12, u64::MAX].map(|offset| found(&mut pieces, offset)), [0, 0, 1, 2, 2, 2]);
+        let pieces = numbered(of_bits(3, &[]));
+        assert_eq!([0, 3, 4, 11, 12, u64::MAX].map(|offset| found(&pieces, offset)), [0, 0, 1, 2, 2, 2]);
     }
 }

@@ -20,13 +20,17 @@ use crate::open::Opened;
 use crate::select::{Class, Provided, Selection, seen};
 use std::collections::HashMap;
 
-/// Everything resolutions follow from.
-pub(super) struct Source<'a> {
-    pub cx: &'a Cx<'a>,
+/// The link up to its selection, with stand-ins in the place of claimed files.
+pub struct Resolved<'a> {
+    /// All files.
     pub inputs: &'a Inputs,
+    /// All names.
     pub symbols: &'a Symbols,
+    /// What the linker defines.
     pub provided: &'a Provided,
+    /// What takes part.
     pub selection: &'a Selection,
+    /// What was learnt from scripts.
     pub opened: &'a Opened,
 }
 
@@ -39,22 +43,22 @@ pub(super) struct ClaimedFile<'c> {
 }
 
 /// Answers for claimed files, in the order given. What one plugin has claimed is machine code to another.
-pub(super) fn answers(source: &Source, claimed: &[ClaimedFile]) -> Vec<Answer> {
+pub(super) fn answers(cx: &Cx, resolved: &Resolved, claimed: &[ClaimedFile]) -> Vec<Answer> {
     let owners: HashMap<FileId, usize> = claimed.iter().map(|c| (c.file, c.plugin)).collect();
     let mut views: HashMap<usize, View> = HashMap::new();
     let answer = |claimed: &ClaimedFile| {
         let ClaimedFile { file, plugin, symbols } = *claimed;
-        if !source.selection.live[file.index()] {
+        if !resolved.selection.live[file.index()] {
             return Answer::NotIncluded;
         }
         let is_own = |file: FileId| owners.get(&file) == Some(&plugin);
-        let view = views.entry(plugin).or_insert_with(|| View { visible: visible(source, is_own) });
-        let object = source.inputs.object(file);
-        let resolved = symbols.iter().enumerate().map(|(n, symbol)| {
+        let view = views.entry(plugin).or_insert_with(|| View { visible: visible(cx, resolved, is_own) });
+        let object = resolved.inputs.object(file);
+        let resolutions = symbols.iter().enumerate().map(|(n, symbol)| {
             let place = (file, object.first_global + n as u32);
-            resolution_of(source, view, is_own, place, object.ids[n], symbol)
+            resolution_of(cx, resolved, view, is_own, place, object.ids[n], symbol)
         });
-        Answer::Resolved(resolved.collect())
+        Answer::Resolved(resolutions.collect())
     };
     claimed.iter().map(answer).collect()
 }
@@ -66,14 +70,15 @@ struct View {
 }
 
 fn resolution_of(
-    source: &Source,
+    cx: &Cx,
+    resolved: &Resolved,
     view: &View,
     is_own: impl Fn(FileId) -> bool,
     place: (FileId, u32),
     id: SymbolId,
     symbol: &Claimed,
 ) -> i32 {
-    let def = source.selection.def(id);
+    let def = resolved.selection.def(id);
     let by_object = matches!(def.class(), Class::Strong | Class::Weak | Class::Common);
     let is_intermediate = by_object && is_own(def.file());
     if symbol.is_reference() {
@@ -85,19 +90,19 @@ fn resolution_of(
         };
     }
     if by_object && (def.file(), def.index()) == place {
-        return prevailing(source, &view.visible, id, symbol);
+        return prevailing(cx, resolved, &view.visible, id, symbol);
     }
     if is_intermediate { resolution::PREEMPTED_IR } else { resolution::PREEMPTED_REG }
 }
 
 /// The resolution of a definition that holds.
-fn prevailing(source: &Source, visible: &[bool], id: SymbolId, symbol: &Claimed) -> i32 {
-    let config = source.cx.config;
+fn prevailing(cx: &Cx, resolved: &Resolved, visible: &[bool], id: SymbolId, symbol: &Claimed) -> i32 {
+    let config = cx.config;
     // What data is, `--dynamic-list-data` must be told by the code itself if the plugin does not say.
     let may_be_data = config.dynamic_list_data && symbol.symbol_type == 0;
     if visible[id.index()] || config.kind == OutputKind::Relocatable {
         resolution::PREVAILING_DEF
-    } else if source.selection.state(id).is_exported() || may_be_data {
+    } else if resolved.selection.state(id).is_exported() || may_be_data {
         resolution::PREVAILING_DEF_IRONLY_EXP
     } else {
         resolution::PREVAILING_DEF_IRONLY
@@ -105,8 +110,8 @@ fn prevailing(source: &Source, visible: &[bool], id: SymbolId, symbol: &Claimed)
 }
 
 /// Marks what something relies on that is not intermediate code of the plugin's own.
-fn visible(source: &Source, is_own: impl Fn(FileId) -> bool) -> Vec<bool> {
-    let Source { cx, inputs, symbols, provided, selection, opened } = source;
+fn visible(cx: &Cx, resolved: &Resolved, is_own: impl Fn(FileId) -> bool) -> Vec<bool> {
+    let Resolved { inputs, symbols, provided, selection, opened } = resolved;
     let needed = |bits: &u8| bits & (seen::SHARED | seen::NEEDED_BY_SHARED) != 0;
     let mut visible: Vec<bool> = selection.references.iter().map(needed).collect();
     for object in selection.objects.iter().map(|id| inputs.object(*id)) {

@@ -103,7 +103,7 @@ impl Definitions {
             for (n, id) in object.ids.iter().enumerate() {
                 let index = object.first_global as usize + n;
                 let def = selection.def(*id);
-                if def.file() == object.id && def.index() as usize == index && def.file() != Def::LINKER {
+                if def.file() == object.id && def.index() as usize == index {
                     cells[id.index()].set(in_object(object, index, def));
                 }
             }

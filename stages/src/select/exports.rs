@@ -47,19 +47,12 @@ pub(super) fn decide(
 ) {
     const STEP: usize = 1 << 13;
     let is_dynamic = is_dynamic(cx, selection);
-    let bound = selection.defs.len();
-    let states = cx.pool.map("select/exports", bound.div_ceil(STEP), 1, |i| {
-        let end = bound.min((i + 1) * STEP);
-        let state = |n: usize| {
-            if is_dynamic {
-                state_of(cx, inputs, symbols, lists, selection, SymbolId(n as u32))
-            } else {
-                SymbolState::default()
-            }
-        };
-        (i * STEP..end).map(state).collect::<Vec<_>>()
+    let chosen: &Selection = selection;
+    let states = cx.pool.map("select/exports", chosen.defs.len(), STEP, |n| match is_dynamic {
+        true => state_of(cx, inputs, symbols, lists, chosen, SymbolId(n as u32)),
+        false => SymbolState::default(),
     });
-    selection.states = states.concat();
+    selection.states = states;
 }
 
 fn state_of(

@@ -97,12 +97,16 @@ fn wanted_by_options(cx: &Cx, symbols: &Symbols, provided: &Provided) -> Vec<Sym
         .collect()
 }
 
-struct Need {
-    id: SymbolId,
-    is_common: bool,
+/// A symbol for which an object may bring in an archive member.
+pub(crate) struct Need {
+    /// Which.
+    pub id: SymbolId,
+    /// The object has a tentative definition of its own.
+    pub is_common: bool,
 }
 
-fn needs(object: &Object) -> impl Iterator<Item = Need> {
+/// The symbols for which an object may bring in archive members.
+pub(crate) fn needs(object: &Object) -> impl Iterator<Item = Need> {
     let globals = object.symbols[object.first_global as usize..].iter();
     globals.zip(&object.ids).filter_map(|(symbol, id)| {
         let is_common = is_common(symbol);
