@@ -82,12 +82,18 @@ pub fn tasks(image: &Image) -> Vec<Task> {
             };
             match member.content {
                 Content::Sections(object, first, count) => {
-                    // What is between a section and the next one goes with it: where to cut asks for no more.
-                    let starts = &image.outputs.objects[object as usize].inner;
-                    let starts = &starts[first as usize..(first + count) as usize];
+                    // What is between a section and the next one goes with it: where to cut asks for no more, unless
+                    // that is a hole.
+                    let gathered = &image.outputs.objects[object as usize];
+                    let starts = &gathered.inner[first as usize..(first + count) as usize];
                     let ends = starts.iter().skip(1).chain([&member.size]);
-                    for (i, (start, end)) in starts.iter().zip(ends).enumerate() {
-                        add(first + i as u32, *start, end - start);
+                    for (i, (start, end)) in (first..).zip(starts.iter().zip(ends)) {
+                        let mut size = end - start;
+                        if size > TASK_BYTES {
+                            let section = gathered.order[i as usize] as usize;
+                            size = image.object(object as usize).sections[section].size;
+                        }
+                        add(i, *start, size);
                     }
                 }
                 Content::Pool(is_loaded, pool) => {
