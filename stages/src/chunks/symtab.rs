@@ -478,7 +478,7 @@ fn write_object(image: &Image, position: usize, wants_locals: bool, mut put: imp
             let mut entry = if index < first {
                 local_entry(image, position, object, index, name)
             } else {
-                own_entry(image, position, object, index, name)
+                global_entry(image, object.ids[index - first], name)
             };
             if *is_local {
                 entry.bind = STB_LOCAL;
@@ -514,28 +514,6 @@ fn local_entry(image: &Image, position: usize, object: &Object, index: usize, na
         visibility: symbol.st_visibility(),
         shndx,
         value,
-        size: symbol.st_size.get(LE),
-    }
-}
-
-/// A global symbol whose entry in an object stands for it: like [`global_entry`], but with all that is needed near by.
-fn own_entry(image: &Image, position: usize, object: &Object, index: usize, name: u32) -> Entry {
-    let id = object.ids[index - object.first_global as usize];
-    let symbol = &object.symbols[index];
-    let section = object.symbol_section(index) as usize;
-    let is_ordinary = matches!(image.selection.def(id).class(), Class::Strong | Class::Weak)
-        && symbol.st_type() != STT_GNU_IFUNC
-        && section != 0;
-    let Some(address) = image.targets[position][index].address().filter(|_| is_ordinary) else {
-        return global_entry(image, id, name);
-    };
-    Entry {
-        name,
-        bind: symbol.st_bind(),
-        r#type: symbol.st_type(),
-        visibility: image.selection.visibility(id),
-        shndx: image.section_index_of(object, section),
-        value: tls_relative(image, object.sections[section].has(SHF_TLS), address),
         size: symbol.st_size.get(LE),
     }
 }
