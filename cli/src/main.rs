@@ -19,13 +19,15 @@ mod early_exit;
 mod memory;
 mod run;
 
+use early_exit::Caller;
 use messages::Rules;
 use resolve::{Environment, Resolved};
-use stages::config::{Config, Profile};
+use stages::config::{Config, InputName, Profile};
 use stages::link::{Outcome, link};
 use stages::report::Severity;
 use std::ffi::OsString;
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 use trace::Watch;
@@ -55,7 +57,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let fork = typed.fork;
-    let Resolved { mut config, problems, rules } = resolve::resolve(typed, Environment::of_process());
+    let Resolved { config, problems, rules } = resolve::resolve(typed, Environment::of_process());
     rules.print(&problems);
     if rules.any_fatal(&problems) {
         return ExitCode::FAILURE;
@@ -63,7 +65,36 @@ fn main() -> ExitCode {
     let directory = trace::directory_for(std::env::var_os(trace::VARIABLE));
     let beginning = trace::Beginning::read(main);
     let is_traced = config.profile != Profile::Off || directory.is_some();
-    let caller = early_exit::fork(fork.unwrap_or_else(|| is_traced || early_exit::is_worth_it(&config)));
+    let size = named_bytes(&config, memory::WORTH_HUGE_PAGES);
+    if size >= memory::WORTH_HUGE_PAGES {
+        memory::use_huge_pages();
+    }
+    let wanted = fork.unwrap_or(is_traced || size >= early_exit::WORTH_IT);
+    early_exit::run(wanted, |caller| run_link(config, rules, beginning, directory, caller))
+}
+
+/// The size of the files that are named, or of some of them that have so many bytes.
+fn named_bytes(config: &Config, enough: u64) -> u64 {
+    let mut bytes = 0;
+    for input in &config.inputs {
+        if let InputName::File(path) = &input.name {
+            bytes += std::fs::metadata(path).map_or(0, |file| file.len());
+        }
+        if bytes >= enough {
+            break;
+        }
+    }
+    bytes
+}
+
+/// Links, prints what there is to say, writes traces; the code for the caller.
+fn run_link(
+    mut config: Config,
+    rules: Rules,
+    beginning: trace::Beginning,
+    directory: Option<PathBuf>,
+    caller: &Caller,
+) -> u8 {
     signals::clean_up_when_stopped();
     let watch = Watch::start(beginning, &config.profile, directory);
     let (mut outcome, threads_by) = linked(&mut config, &watch);
@@ -82,7 +113,7 @@ fn main() -> ExitCode {
             about_traces.print(&problems);
         }
     }
-    caller.end(code)
+    code
 }
 
 /// Links on as many threads as may be used; says what decided how many.

@@ -1,4 +1,4 @@
-//! The command forks; whoever started it must not notice.
+//! The command links in a second process; whoever started it must not notice.
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
@@ -26,7 +26,7 @@ impl Place {
 
     fn link(&self, arguments: &[&str]) -> Child {
         let mut command = Command::new(env!("CARGO_BIN_EXE_manifold"));
-        // So small a link would not fork by itself; what is said last counts.
+        // So small a link would have one process by itself; what is said last counts.
         command
             .args(["--fork", "a.o", "-o", "out"])
             .args(arguments)
@@ -40,7 +40,7 @@ impl Place {
 fn children(of: u32) -> Vec<i32> {
     let path = format!("/proc/{of}/task/{of}/children");
     let mut list: Vec<i32> = Vec::new();
-    wait_until("it has forked", || {
+    wait_until("it has a second process", || {
         list =
             fs::read_to_string(&path).unwrap().split_whitespace().map(|pid| pid.parse().unwrap()).collect();
         !list.is_empty()
