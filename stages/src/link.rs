@@ -573,7 +573,7 @@ pub(crate) fn fill_file(image: &Image, output: &Output) -> Result<(Vec<Piece>, V
         hashed.send(filled);
         Ok(())
     });
-    flow.parallel("write", to_write, written, |filled: Filled, written| {
+    flow.serial("write", to_write, written, |filled: Filled, written| {
         output.write_at(&filled.buffer, filled.offset).map_err(fail)?;
         let length = filled.buffer.len() as u64;
         let digest = ChunkDigest { offset: filled.offset, length, digest: filled.digest };
