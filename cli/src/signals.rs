@@ -14,6 +14,17 @@ pub fn clean_up_when_stopped() {
     for signal in SIGNALS {
         handle(signal, stop, libc::SA_RESETHAND);
     }
+    handle(libc::SIGBUS, page_is_missing, libc::SA_RESETHAND);
+}
+
+/// The handler of SIGBUS: a page of a mapped file is not there. It comes to the thread that touched the page, and comes
+/// again when the handler returns.
+extern "C" fn page_is_missing(_: c_int) {
+    const MESSAGE: &str = "manifold: error: a part of a mapped file is missing: an input was made shorter while it was \
+read, or there is no room left for the output\n";
+    stages::commit::remove_temporaries();
+    // SAFETY: `write` may be called in a handler; the message is as long as it is said to be.
+    unsafe { libc::write(libc::STDERR_FILENO, MESSAGE.as_ptr().cast(), MESSAGE.len()) };
 }
 
 /// Has a signal handled (with these `sa_flags`), unless the parent had it ignored (`nohup`): then it stays ignored.

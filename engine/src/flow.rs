@@ -69,6 +69,22 @@ pub enum Next {
     Done,
 }
 
+/// How many items of a stage may run at once, see [`Flow::limited`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// The items.
+    pub items: usize,
+    /// The workers up to which that holds; with more, any number of items may run. 0 is always.
+    pub workers: usize,
+    /// What an item takes where the limit does not hold, in percent of what it takes otherwise; for predictions.
+    pub beyond: u32,
+}
+
+impl Limit {
+    /// Any number, always.
+    const NONE: Limit = Limit { items: usize::MAX, workers: 0, beyond: 100 };
+}
+
 /// Why a flow did not run to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FlowError<E> {
@@ -213,6 +229,21 @@ impl<'env, E: Send + 'env> Flow<'env, E> {
         step: impl Fn(T, &O) -> Result<(), E> + Send + Sync + 'env,
     ) -> StageHandle<'env, T> {
         let desk = Desk::new(name, "parallel", usize::MAX, Some(input.absorb()), outputs.absorb());
+        let handle = StageHandle::default();
+        self.nodes.push(Box::new(Parallel { desk, input, outputs, step, label: handle.clone() }));
+        handle
+    }
+
+    /// A stage that runs as many items at once as `limit` says for a pool of so many workers.
+    pub fn limited<T: Send + 'env, O: Outputs + 'env>(
+        &mut self,
+        name: &'static str,
+        (limit, workers): (Limit, usize),
+        mut input: Receiver<T>,
+        mut outputs: O,
+        step: impl Fn(T, &O) -> Result<(), E> + Send + Sync + 'env,
+    ) -> StageHandle<'env, T> {
+        let desk = Desk::limited(name, limit, workers, Some(input.absorb()), outputs.absorb());
         let handle = StageHandle::default();
         self.nodes.push(Box::new(Parallel { desk, input, outputs, step, label: handle.clone() }));
         handle
@@ -389,6 +420,27 @@ mod tests {
             });
             on(threads, |pool| flow.run(pool)).unwrap();
             assert!(seen.into_iter().eq(0..500));
+        }
+    }
+
+    #[test]
+    fn a_limit_holds_for_as_many_workers_as_it_says() {
+        let limit = Limit { items: 1, workers: 4, beyond: 200 };
+        for (workers, is_limited) in [(2, true), (4, true), (5, false)] {
+            let (running, most, done) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+            let mut flow = Flow::<()>::new("limited");
+            let (numbers, numbers_in) = flow.channel("numbers", 8);
+            flow.indexed("count", 200, numbers, |n, out| Ok(out.send(n)));
+            flow.limited("take", (limit, workers), numbers_in, (), |_, ()| {
+                most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                std::thread::yield_now();
+                running.fetch_sub(1, Ordering::SeqCst);
+                done.fetch_add(1, Ordering::SeqCst);
+                Ok(())
+            });
+            on(workers, |pool| flow.run(pool)).unwrap();
+            assert_eq!(done.into_inner(), 200);
+            assert!(!is_limited || most.into_inner() == 1, "{workers} workers");
         }
     }
 

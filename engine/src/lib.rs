@@ -12,7 +12,7 @@ pub mod simd;
 mod sync;
 pub mod trace;
 
-pub use flow::{Flow, FlowError, Next, Receiver, Sender};
+pub use flow::{Flow, FlowError, Limit, Next, Receiver, Sender};
 pub use pool::{Distance, Panicked, Pool, Walk, run};
 pub use prefetch::{prefetch, prefetch_all};
 pub use trace::{Label, Trace, Tracer};

@@ -244,6 +244,10 @@ pub struct StageRecord {
     pub name: &'static str,
     /// How many of its items may run at once.
     pub limit: usize,
+    /// On how many workers that holds; on more, any number may.
+    pub limit_workers: usize,
+    /// What an item takes where the limit does not hold, in percent of what it takes otherwise.
+    pub beyond: u32,
     /// Whether each item needs a shard to itself.
     pub is_sharded: bool,
     /// The channel it receives from, as an index.

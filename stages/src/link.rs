@@ -23,7 +23,7 @@
 use crate::account::{self, Account, Recorder};
 use crate::build_id::{self, ChunkDigest, chunk_digest};
 use crate::chunks::{self, Sizes, Sizing};
-use crate::commit::Output;
+use crate::commit::{MAPPED_COST, Output, WRITERS_MAX};
 use crate::compress;
 use crate::config::{BuildId, Config, Icf, InputName, OutputKind};
 use crate::context::Cx;
@@ -56,7 +56,7 @@ use crate::shape;
 use crate::tables;
 use crate::unwind;
 use crate::values::{self, Addresses, Resolving};
-use engine::{Flow, FlowError, Next, Panicked, Tracer};
+use engine::{Flow, FlowError, Limit, Next, Panicked, Tracer};
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
 
@@ -507,8 +507,8 @@ fn write_output(image: &Image, shape: &Shape) -> Result<(), Failed> {
 fn output(image: &Image) -> Result<(), Failed> {
     let cx = image.cx;
     let fail = |message: String| cx.problems.fail(Problem::error(message));
-    let output = Output::create(&cx.config.output, true).map_err(fail)?;
-    let (pieces, tasks) = fill_file(image, &output)?;
+    let mut output = Output::create(&cx.config.output, true).map_err(fail)?;
+    let (pieces, tasks) = fill_file(image, &mut output)?;
     let digests = pieces.into_iter().map(|piece| piece.digest).collect();
     if let Some((id, offset)) = build_id_of(image, digests)?.zip(emit::build_id_offset(image)) {
         output.write_at(&id, offset).map_err(fail)?;
@@ -540,11 +540,15 @@ pub(crate) fn file_size(image: &Image) -> u64 {
 
 /// Flow 2: buffers are filled, hashed and written while others are filled. Returns what was written, in file order, and
 /// by which tasks.
-pub(crate) fn fill_file(image: &Image, output: &Output) -> Result<(Vec<Piece>, Vec<Task>), Failed> {
+pub(crate) fn fill_file(image: &Image, output: &mut Output) -> Result<(Vec<Piece>, Vec<Task>), Failed> {
     let cx = image.cx;
     let list: Vec<Task> = emit::tasks(image);
     let fail = |message: String| cx.problems.fail(Problem::error(message));
     output.set_len(file_size(image)).map_err(fail)?;
+    if cx.pool.threads() > WRITERS_MAX {
+        output.share().map_err(fail)?;
+    }
+    let output = &*output;
     let wants_digest = !matches!(cx.config.build_id, BuildId::None | BuildId::Uuid | BuildId::Bytes(_));
     let wants_crc = cx.config.separate_debug_file.is_some();
     let free: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
@@ -573,7 +577,9 @@ pub(crate) fn fill_file(image: &Image, output: &Output) -> Result<(Vec<Piece>, V
         hashed.send(filled);
         Ok(())
     });
-    flow.serial("write", to_write, written, |filled: Filled, written| {
+    // One at a time: who waits for another's write spins in the kernel, instead of filling a buffer.
+    let limit = Limit { items: 1, workers: WRITERS_MAX, beyond: MAPPED_COST };
+    flow.limited("write", (limit, cx.pool.threads()), to_write, written, |filled: Filled, written| {
         output.write_at(&filled.buffer, filled.offset).map_err(fail)?;
         let length = filled.buffer.len() as u64;
         let digest = ChunkDigest { offset: filled.offset, length, digest: filled.digest };

@@ -66,10 +66,10 @@ pub fn write(image: &Image, shape: &Shape, wanted: &Option<PathBuf>) -> Result<(
     let (outputs, layout) = debug(image);
     let debug = Image { outputs: &outputs, layout: &layout, ..*image };
 
-    let program_file = Output::create(&cx.config.output, true).map_err(fail)?;
-    let debug_file = Output::create(&path, false).map_err(fail)?;
-    let (program_pieces, program_tasks) = fill_file(&program, &program_file)?;
-    let (mut debug_pieces, debug_tasks) = fill_file(&debug, &debug_file)?;
+    let mut program_file = Output::create(&cx.config.output, true).map_err(fail)?;
+    let mut debug_file = Output::create(&path, false).map_err(fail)?;
+    let (program_pieces, program_tasks) = fill_file(&program, &mut program_file)?;
+    let (mut debug_pieces, debug_tasks) = fill_file(&debug, &mut debug_file)?;
 
     // Both files, as if one stood behind the other.
     let end = program.layout.file_size;

@@ -250,6 +250,10 @@ pub struct FlowStage {
     pub stage: u32,
     /// How many of its items may run at once; 0 is any number.
     pub limit: u32,
+    /// On how many workers the limit holds, on more any number may run; 0 is always.
+    pub limit_workers: u32,
+    /// What an item takes where the limit does not hold, in percent of what it takes otherwise.
+    pub beyond: u32,
     /// Each item needs a shard to itself.
     pub sharded: bool,
     /// One more than the channel it receives from, an index into [`Flow::capacities`]; 0 for sources.

@@ -5,7 +5,8 @@
 //!
 //! The replay follows the rules of the engine (`engine/README.md`): a worker in a flow takes the ready stage furthest
 //! downstream, a stage is not ready while a channel it sends to is full, serial stages and shards run one item at a
-//! time; loops are claimed in order; who owns a job helps jobs inside it while it waits, others take the newest; waking
+//! time; loops are claimed in order; who owns a job helps jobs inside it while it waits, others take the newest; a limit
+//! that holds for few workers is left out for more, with what that costs; waking
 //! a worker takes [`WAKE`], starting one [`START`], and not more than two are on their way at once.
 //!
 //! Left out, and said where results are shown: more workers share memory bandwidth, caches and the kernel's locks on
@@ -38,7 +39,8 @@ pub fn predict(profile: &Profile, threads: &[u32]) -> Vec<Prediction> {
     let Some(program) = Program::of(profile) else { return Vec::new() };
     let alone = run(&program, &profile.flows, 1).time + program.around;
     let predicted = |threads: &u32| {
-        let outcome = run(&program, &profile.flows, *threads);
+        let (program, flows) = adapted(&program, &profile.flows, profile.link.threads, *threads);
+        let outcome = run(&program, &flows, *threads);
         let wall = outcome.time + program.around;
         let (stage, limit_time) =
             outcome.alone.iter().max_by_key(|&(stage, time)| (time, Reverse(stage))).unzip();
@@ -54,6 +56,29 @@ pub fn predict(profile: &Profile, threads: &[u32]) -> Vec<Prediction> {
         }
     };
     threads.iter().map(predicted).collect()
+}
+
+/// The program as the engine would run it on `threads` workers, if it was recorded on `recorded`: some limits hold for
+/// a few workers only, and where they do not, items take longer.
+fn adapted(program: &Program, flows: &[Flow], recorded: u32, threads: u32) -> (Program, Vec<Flow>) {
+    let (mut program, mut flows) = (program.clone(), flows.to_vec());
+    for stage in flows.iter_mut().flat_map(|flow| &mut flow.stages).filter(|stage| stage.limit_workers != 0) {
+        let [then, now] = [recorded, threads].map(|workers| workers <= stage.limit_workers);
+        if !now {
+            stage.limit = 0;
+        }
+        let percent = |holds| u64::from(if holds { 100 } else { stage.beyond.max(1) });
+        if then != now {
+            for node in program.nodes.iter_mut().filter(|node| node.stage == stage.stage) {
+                for piece in &mut node.pieces {
+                    if let Piece::Own(time) = piece {
+                        *time = *time * percent(now) / percent(then);
+                    }
+                }
+            }
+        }
+    }
+    (program, flows)
 }
 
 /// How a replay went.
@@ -501,8 +526,8 @@ mod tests {
         nodes.extend((0..10).map(|n| Node { flow_stage: 1, sends: vec![11 + n], ..node(1, 1_000_000) }));
         nodes.extend((0..10).map(|_| node(2, 500_000)));
         let stages = vec![
-            FlowStage { stage: 2, limit: 1, sharded: false, input: 1, outputs: vec![] },
-            FlowStage { stage: 1, limit: 0, sharded: false, input: 0, outputs: vec![0] },
+            FlowStage { stage: 2, limit: 1, input: 1, ..FlowStage::default() },
+            FlowStage { stage: 1, outputs: vec![0], ..FlowStage::default() },
         ];
         let flow = Flow { name: "flow".into(), job: 1, capacities: vec![4], stages };
         let jobs = vec![Job::Flow(0, vec![vec![], (1..=10).collect()])];
@@ -514,10 +539,27 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_may_hold_for_few_workers_only() {
+        let mut nodes = vec![Node { pieces: vec![Piece::Job(0)], ..Node::default() }];
+        nodes.extend((0..8).map(|_| node(1, 1_000_000)));
+        let stage = FlowStage { stage: 1, limit: 1, limit_workers: 4, beyond: 200, ..FlowStage::default() };
+        let flow = Flow { name: "flow".into(), job: 1, capacities: vec![4], stages: vec![stage] };
+        let jobs = vec![Job::Flow(0, vec![(1..=8).collect()])];
+        let program = Program { nodes, jobs, main: 0, around: 0 };
+        let time = |recorded, threads| {
+            let (program, flows) = adapted(&program, std::slice::from_ref(&flow), recorded, threads);
+            run(&program, &flows, threads).time / 100_000
+        };
+        // To start workers takes a while, too.
+        assert_eq!([time(1, 1), time(1, 4), time(1, 8) / 10], [80, 80, 2]);
+        assert_eq!([time(8, 1), time(8, 8) / 10], [40, 1]);
+    }
+
+    #[test]
     fn a_shard_runs_one_item_at_a_time() {
         let mut nodes = vec![Node { pieces: vec![Piece::Job(0)], ..Node::default() }];
         nodes.extend((0..8).map(|n| Node { shard: 1 + n % 2, ..node(1, 1_000_000) }));
-        let stages = vec![FlowStage { stage: 1, limit: 2, sharded: true, input: 1, outputs: vec![] }];
+        let stages = vec![FlowStage { stage: 1, limit: 2, sharded: true, input: 1, ..FlowStage::default() }];
         let flow = Flow { name: "flow".into(), job: 1, capacities: vec![4], stages };
         let jobs = vec![Job::Flow(0, vec![(1..=8).collect()])];
         let program = Program { nodes, jobs, main: 0, around: 0 };

@@ -407,6 +407,8 @@ fn flow(flow: &engine::trace::FlowRecord, spans: &Spans) -> Flow {
     let stage = |stage: &engine::trace::StageRecord| FlowStage {
         stage: spans.stages.get(stage.name).copied().unwrap_or(0),
         limit: u32::try_from(stage.limit).unwrap_or(0),
+        limit_workers: u32::try_from(stage.limit_workers).unwrap_or(0),
+        beyond: stage.beyond,
         sharded: stage.is_sharded,
         input: stage.input.map_or(0, |channel| channel as u32 + 1),
         outputs: stage.outputs.iter().map(|channel| *channel as u32).collect(),

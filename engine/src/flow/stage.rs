@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
 use super::channel::{Absorbed, Link};
-use super::{Core, FlowError, Next, Outputs, Receiver};
+use super::{Core, FlowError, Limit, Next, Outputs, Receiver};
 use crate::pool::{Pool, caught};
 use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering, lock};
 use crate::trace::{Label, Part, SpanId, StageRecord};
@@ -19,6 +19,8 @@ pub(super) struct Desk {
     kind: &'static str,
     /// How many items may run at once.
     limit: usize,
+    /// For a trace: what the limit depends on.
+    rule: Limit,
     input: Option<Arc<Link>>,
     outputs: Vec<Arc<Link>>,
     /// Items that run, and workers about to take one.
@@ -41,12 +43,36 @@ impl Desk {
         input: Option<Arc<Link>>,
         outputs: Absorbed,
     ) -> Arc<Desk> {
+        Arc::new(Desk::make(name, kind, limit, input, outputs))
+    }
+
+    /// A desk of a stage whose limit depends on the number of workers.
+    pub(super) fn limited(
+        name: &'static str,
+        rule: Limit,
+        workers: usize,
+        input: Option<Arc<Link>>,
+        outputs: Absorbed,
+    ) -> Arc<Desk> {
+        let holds = rule.workers == 0 || workers <= rule.workers;
+        let limit = if holds { rule.items } else { usize::MAX };
+        Arc::new(Desk { rule, ..Desk::make(name, "limited", limit, input, outputs) })
+    }
+
+    fn make(
+        name: &'static str,
+        kind: &'static str,
+        limit: usize,
+        input: Option<Arc<Link>>,
+        outputs: Absorbed,
+    ) -> Desk {
         let is_source = input.is_none();
         let held_max = input.as_ref().map_or(0, |link| link.capacity().max(limit.min(64)));
         let desk = Desk {
             name,
             kind,
             limit,
+            rule: Limit { items: limit, ..Limit::NONE },
             input,
             outputs: outputs.0,
             busy: AtomicUsize::new(0),
@@ -58,7 +84,7 @@ impl Desk {
         if is_source {
             desk.hold(1);
         }
-        Arc::new(desk)
+        desk
     }
 
     pub(super) fn name(&self) -> &'static str {
@@ -83,7 +109,9 @@ impl Desk {
         let number = |link: &Arc<Link>| links.iter().position(|other| Arc::ptr_eq(link, other));
         StageRecord {
             name: self.name,
-            limit: self.limit,
+            limit: self.rule.items,
+            limit_workers: self.rule.workers,
+            beyond: self.rule.beyond,
             is_sharded: self.kind == "sharded",
             input: self.input.as_ref().and_then(number),
             outputs: self.outputs.iter().filter_map(number).collect(),
