@@ -124,13 +124,14 @@ impl Output {
 
     /// Has many workers write at the same time without waiting for each other, if the file system allows it: maps the
     /// file, which must have its length, and has the file system set aside what it will take, so that no page is
-    /// missing when it is written to.
+    /// missing when it is written to. `ranges` are the runs of the file that will be written, as (offset, bytes); what is
+    /// between them stays a hole.
     ///
     /// # Errors
     /// If there is not enough room.
-    pub fn share(&mut self) -> Result<(), String> {
+    pub fn share(&mut self, ranges: &[(u64, u64)]) -> Result<(), String> {
         let Place::Temporary { file, map, .. } = &mut self.place else { return Ok(()) };
-        let size = file.metadata().map_or(0, |data| data.len());
+        let size: u64 = ranges.iter().map(|range| range.1).sum();
         let found = rustix::fs::fstatfs(&*file);
         if let Ok(system) = &found
             && system.f_type == TMPFS_MAGIC
@@ -143,7 +144,10 @@ impl Output {
             }
             return Ok(());
         }
-        match rustix::fs::fallocate(&*file, rustix::fs::FallocateFlags::empty(), 0, size) {
+        let reserve = |&(offset, bytes)| {
+            rustix::fs::fallocate(&*file, rustix::fs::FallocateFlags::empty(), offset, bytes)
+        };
+        match ranges.iter().try_for_each(reserve) {
             Ok(()) => *map = MmapRaw::map_raw(&*file).ok(),
             Err(error @ (rustix::io::Errno::NOSPC | rustix::io::Errno::DQUOT | rustix::io::Errno::FBIG)) => {
                 return Err(self.describe(&error.into()));

@@ -546,7 +546,7 @@ pub(crate) fn fill_file(image: &Image, output: &mut Output) -> Result<(Vec<Piece
     let fail = |message: String| cx.problems.fail(Problem::error(message));
     output.set_len(file_size(image)).map_err(fail)?;
     if cx.pool.threads() > WRITERS_MAX {
-        output.share().map_err(fail)?;
+        output.share(&runs(&list)).map_err(fail)?;
     }
     let output = &*output;
     let wants_digest = !matches!(cx.config.build_id, BuildId::None | BuildId::Uuid | BuildId::Bytes(_));
@@ -594,6 +594,20 @@ pub(crate) fn fill_file(image: &Image, output: &mut Output) -> Result<(Vec<Piece
     finish(cx, flow.run(cx.pool))?;
     pieces.sort_unstable_by_key(|piece| piece.digest.offset);
     Ok((pieces, list))
+}
+
+/// The runs of the file that tasks write, as (offset, bytes), without the holes between them.
+fn runs(tasks: &[Task]) -> Vec<(u64, u64)> {
+    let mut runs: Vec<(u64, u64)> = Vec::new();
+    for task in tasks {
+        match runs.last_mut() {
+            Some((start, size)) if (*start..*start + *size + emit::TASK_BYTES).contains(&task.offset) => {
+                *size = (*size).max(task.offset + task.size - *start);
+            }
+            _ => runs.push((task.offset, task.size)),
+        }
+    }
+    runs
 }
 
 /// A task's bytes once they are in the file.
