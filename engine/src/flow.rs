@@ -430,7 +430,10 @@ mod tests {
             let (running, most, done) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
             let mut flow = Flow::<()>::new("limited");
             let (numbers, numbers_in) = flow.channel("numbers", 8);
-            flow.indexed("count", 200, numbers, |n, out| Ok(out.send(n)));
+            flow.indexed("count", 200, numbers, |n, out| {
+                out.send(n);
+                Ok(())
+            });
             flow.limited("take", (limit, workers), numbers_in, (), |_, ()| {
                 most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                 std::thread::yield_now();
