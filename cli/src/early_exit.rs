@@ -178,8 +178,12 @@ impl Caller {
     /// no other process, and so nothing has ended.
     pub fn release(&self, code: u8, kept: &[RawFd]) -> bool {
         let Some(socket) = self.socket else { return true };
-        let mut kept: Vec<c_uint> =
-            kept.iter().chain([&socket]).map(|descriptor| *descriptor as c_uint).collect();
+        let mut kept: Vec<c_uint> = kept
+            .iter()
+            .chain(&stages::commit::replaced())
+            .chain([&socket])
+            .map(|descriptor| *descriptor as c_uint)
+            .collect();
         kept.sort_unstable();
         // SAFETY: nothing uses a descriptor but those kept from here on. `close_range` takes a range of descriptors and
         // flags; where the kernel has none, the streams at least are closed.

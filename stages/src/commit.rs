@@ -16,6 +16,7 @@ use memmap2::MmapRaw;
 use std::ffi::CString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -67,6 +68,25 @@ fn withdraw_temporary(slot: usize) {
     if let Some(slot) = TEMPORARY.get(slot) {
         slot.store(std::ptr::null_mut(), Ordering::Release);
     }
+}
+
+/// Outputs of earlier links that this one has replaced, held open. To give back what a large file takes is milliseconds of
+/// work; it is done when they are closed, which is at the end of the process.
+static REPLACED: Mutex<Vec<OwnedFd>> = Mutex::new(Vec::new());
+
+/// The descriptors of the files that have been replaced. They are better closed after somebody has been told that the
+/// link is done.
+pub fn replaced() -> Vec<RawFd> {
+    REPLACED.lock().unwrap_or_else(|e| e.into_inner()).iter().map(AsRawFd::as_raw_fd).collect()
+}
+
+/// Renames a file; what it replaces is held.
+fn replace(path: &Path, target: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, Mode, OFlags, openat};
+    let old = openat(CWD, target, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty());
+    std::fs::rename(path, target)?;
+    REPLACED.lock().unwrap_or_else(|e| e.into_inner()).extend(old.ok());
+    Ok(())
 }
 
 /// An output in the making.
@@ -201,7 +221,7 @@ impl Output {
             Place::Temporary { path, slot, map, .. } => {
                 // A file that is mapped for writing cannot be executed.
                 drop(map.take());
-                std::fs::rename(&*path, &target).map_err(|e| describe(&e))?;
+                replace(path, &target).map_err(|e| describe(&e))?;
                 withdraw_temporary(*slot);
                 path.clear();
                 Ok(())
