@@ -258,3 +258,17 @@ fn what_cannot_run_is_said() {
     let (code, _, _) = installed("status", "bin/libmanifold_run.so", &["-run", "sh", "-c", "exit 7"]);
     assert_eq!(code, Some(7));
 }
+
+#[test]
+fn a_linker_the_library_cannot_find_is_an_error() {
+    let place = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("renamed");
+    let _ = fs::remove_dir_all(&place);
+    fs::create_dir_all(&place).unwrap();
+    let built = Path::new(env!("CARGO_BIN_EXE_manifold"));
+    fs::copy(built, place.join("ld-renamed")).unwrap();
+    fs::copy(built.with_file_name("libmanifold_run.so"), place.join("libmanifold_run.so")).unwrap();
+    let output = Command::new(place.join("ld-renamed")).args(["-run", "true"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("finds no linker") && said.contains("renamed/manifold"), "{said}");
+}
