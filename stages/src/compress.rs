@@ -5,9 +5,10 @@
 //! them in the place of the section's members and lays out the file again, which moves offsets of what is not
 //! loaded but no address.
 //!
-//! A section is filled as it would be written, cut into shards of [`SHARD_BYTES`] and compressed on all workers.
+//! A section is cut into shards of about [`SHARD_BYTES`], each of which is filled as it would be written and compressed
+//! where it lies: the section as a whole is nowhere.
 //! zlib shards are deflate streams that end on a byte border and follow each other; Zstandard shards are frames
-//! of their own, which the format allows to follow each other. Borders depend on the contents alone. A section that
+//! of their own, which the format allows to follow each other. Borders depend on the layout alone. A section that
 //! would not get smaller stays as it is.
 
 use crate::config::{Config, DebugCompression};
@@ -22,8 +23,8 @@ use object::elf::{
     SHT_SYMTAB_SHNDX,
 };
 
-/// Bytes that are compressed at once.
-const SHARD_BYTES: usize = 1 << 20;
+/// Bytes that are compressed at once, about.
+const SHARD_BYTES: u64 = 1 << 20;
 /// Size of `Elf64_Chdr`.
 const HEADER_BYTES: usize = 24;
 /// The modulus of Adler-32 (RFC 1950).
@@ -39,20 +40,24 @@ pub struct CompressedSection {
 
 /// Compresses what the options ask for.
 pub fn compress(image: &Image) -> Vec<CompressedSection> {
+    let tasks = emit::tasks(image);
     let mut list = Vec::new();
     for (position, section) in image.outputs.sections.iter().enumerate() {
         let kind = kind_of(image, section);
         if kind == DebugCompression::None {
             continue;
         }
-        let contents = emit::section_bytes(image, position);
-        let shards: Vec<&[u8]> = contents.chunks(SHARD_BYTES).collect();
+        let shards = emit::section_runs(image, &tasks, position, SHARD_BYTES);
         let packed = image.cx.pool.map("compress", shards.len(), 1, |n| {
-            image.cx.pool.tracer().add_bytes(shards[n].len());
-            pack(kind, shards[n], n + 1 == shards.len())
+            let (mut contents, mut scratch) = (Vec::new(), Vec::new());
+            emit::fill_run(image, &shards[n], &mut contents, &mut scratch);
+            image.cx.pool.tracer().add_bytes(contents.len());
+            pack(kind, &contents, n + 1 == shards.len())
         });
-        match join(kind, section, &contents, packed) {
-            Ok(bytes) if bytes.len() < contents.len() => list.push(CompressedSection { position, bytes }),
+        match join(kind, section, packed) {
+            Ok(bytes) if (bytes.len() as u64) < section.size => {
+                list.push(CompressedSection { position, bytes })
+            }
             Ok(_) => {}
             Err(what) => {
                 let name = String::from_utf8_lossy(section.name).into_owned();
@@ -92,18 +97,24 @@ fn kind_of(image: &Image, section: &OutputSection) -> DebugCompression {
     DebugCompression::None
 }
 
-/// A compressed shard and the Adler-32 of its contents.
-type Packed = Result<(Vec<u8>, u32), String>;
+/// A compressed shard.
+struct Packed {
+    bytes: Vec<u8>,
+    /// Of its contents.
+    adler: u32,
+    /// Bytes of its contents.
+    size: u64,
+}
 
-fn pack(kind: DebugCompression, shard: &[u8], is_last: bool) -> Packed {
-    match kind {
+fn pack(kind: DebugCompression, shard: &[u8], is_last: bool) -> Result<Packed, String> {
+    let (bytes, adler) = match kind {
         DebugCompression::Zstd(level) => {
-            let bytes = zstd::bulk::compress(shard, level).map_err(|error| error.to_string())?;
-            Ok((bytes, 0))
+            (zstd::bulk::compress(shard, level).map_err(|error| error.to_string())?, 0)
         }
-        DebugCompression::Zlib(level) => Ok((deflate(shard, level, is_last)?, adler2::adler32_slice(shard))),
-        DebugCompression::None => Ok((shard.to_vec(), 0)),
-    }
+        DebugCompression::Zlib(level) => (deflate(shard, level, is_last)?, adler2::adler32_slice(shard)),
+        DebugCompression::None => (shard.to_vec(), 0),
+    };
+    Ok(Packed { bytes, adler, size: shard.len() as u64 })
 }
 
 /// A raw deflate stream (RFC 1951); one that is not the last ends with an empty stored block.
@@ -130,8 +141,7 @@ fn deflate(shard: &[u8], level: u32, is_last: bool) -> Result<Vec<u8>, String> {
 fn join(
     kind: DebugCompression,
     section: &OutputSection,
-    contents: &[u8],
-    packed: Vec<Packed>,
+    packed: Vec<Result<Packed, String>>,
 ) -> Result<Vec<u8>, String> {
     let ch_type = match kind {
         DebugCompression::Zstd(_) => ELFCOMPRESS_ZSTD,
@@ -139,17 +149,17 @@ fn join(
     };
     let mut bytes = Vec::with_capacity(HEADER_BYTES);
     bytes.extend(u64::from(ch_type).to_le_bytes());
-    bytes.extend((contents.len() as u64).to_le_bytes());
+    bytes.extend(section.size.to_le_bytes());
     bytes.extend((1u64 << section.align_log2).to_le_bytes());
     if ch_type == ELFCOMPRESS_ZLIB {
         // 32 KiB window, default level (RFC 1950).
         bytes.extend([0x78, 0x9c]);
     }
     let mut checksum = 1u32;
-    for (shard, contents) in packed.into_iter().zip(contents.chunks(SHARD_BYTES)) {
-        let (shard, adler) = shard?;
-        bytes.extend(shard);
-        checksum = combine(checksum, adler, contents.len() as u64);
+    for shard in packed {
+        let shard = shard?;
+        bytes.extend(shard.bytes);
+        checksum = combine(checksum, shard.adler, shard.size);
     }
     if ch_type == ELFCOMPRESS_ZLIB {
         bytes.extend(checksum.to_be_bytes());
@@ -188,12 +198,14 @@ mod tests {
 
     #[test]
     fn zlib_shards_are_one_stream() {
-        let contents: Vec<u8> = (0..3 * SHARD_BYTES + 17).map(|i| (i / 7 % 251) as u8).collect();
+        let shard = SHARD_BYTES as usize;
+        let contents: Vec<u8> = (0..3 * shard + 17).map(|i| (i / 7 % 251) as u8).collect();
         let kind = DebugCompression::Zlib(6);
-        let shards: Vec<&[u8]> = contents.chunks(SHARD_BYTES).collect();
+        let shards: Vec<&[u8]> = contents.chunks(shard).collect();
         let packed = shards.iter().enumerate().map(|(n, s)| pack(kind, s, n + 1 == shards.len())).collect();
-        let section = OutputSection::new(b".debug_info", 1, 0);
-        let bytes = join(kind, &section, &contents, packed).unwrap();
+        let mut section = OutputSection::new(b".debug_info", 1, 0);
+        section.size = contents.len() as u64;
+        let bytes = join(kind, &section, packed).unwrap();
         let mut inflated = Vec::new();
         flate2::read::ZlibDecoder::new(&bytes[HEADER_BYTES..]).read_to_end(&mut inflated).unwrap();
         assert!(inflated == contents);

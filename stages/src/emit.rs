@@ -234,32 +234,52 @@ fn fill_item(image: &Image, task: &Task, item: &Item, out: &mut [u8]) {
     }
 }
 
-/// The bytes of one output section, as they would be written.
-pub fn section_bytes(image: &Image, position: usize) -> Vec<u8> {
+/// A run of an output section, and the tasks that fill it.
+#[derive(Debug)]
+pub struct SectionRun {
+    /// Offset in the file.
+    start: u64,
+    /// Bytes.
+    pub size: u64,
+    tasks: Vec<Task>,
+}
+
+/// Cuts an output section into runs of about `bytes`, or a little more, at borders of the tasks that would write it.
+pub fn section_runs(image: &Image, tasks: &[Task], position: usize, bytes: u64) -> Vec<SectionRun> {
     let start = image.layout.placements[position].offset;
-    let size = image.outputs.sections[position].size;
-    let tasks: Vec<Task> = tasks(image)
-        .into_iter()
-        .filter_map(|mut task| {
-            task.items.retain(|item| item.output as usize == position);
-            task.is_headers = false;
-            (!task.items.is_empty()).then_some(task)
-        })
-        .collect();
-    let parts = image.cx.pool.map("compress/fill", tasks.len(), 1, |n| {
-        let mut buffer = Vec::new();
-        fill(image, &tasks[n], &mut buffer);
-        buffer
-    });
-    let mut bytes = vec![0; size as usize];
-    for (task, part) in tasks.iter().zip(parts) {
-        // A task may begin before the section or reach beyond it.
-        let from = start.max(task.offset);
-        let to = (start + size).min(task.offset + task.size);
-        let part = &part[(from - task.offset) as usize..(to - task.offset) as usize];
-        bytes[(from - start) as usize..(to - start) as usize].copy_from_slice(part);
+    let end = start + image.outputs.sections[position].size;
+    let mut runs = vec![SectionRun { start, size: 0, tasks: Vec::new() }];
+    for task in tasks {
+        let items = task.items.iter().filter(|item| item.output as usize == position);
+        let task =
+            Task { items: items.copied().collect(), is_headers: false, is_section_headers: false, ..*task };
+        if task.items.is_empty() {
+            continue;
+        }
+        if let Some(run) = runs.last_mut()
+            && task.offset >= run.start + bytes
+        {
+            run.size = task.offset - run.start;
+            runs.push(SectionRun { start: task.offset, size: 0, tasks: Vec::new() });
+        }
+        runs.last_mut().into_iter().for_each(|run| run.tasks.push(task.clone()));
     }
-    bytes
+    runs.last_mut().into_iter().for_each(|run| run.size = end - run.start);
+    runs
+}
+
+/// Makes the bytes of a run. Both buffers are resized; the second is for tasks.
+pub fn fill_run(image: &Image, run: &SectionRun, buffer: &mut Vec<u8>, scratch: &mut Vec<u8>) {
+    buffer.clear();
+    buffer.resize(run.size as usize, 0);
+    for task in &run.tasks {
+        fill(image, task, scratch);
+        // A task may begin before the section or reach beyond it.
+        let from = run.start.max(task.offset);
+        let to = (run.start + run.size).min(task.offset + task.size);
+        let part = &scratch[(from - task.offset) as usize..(to - task.offset) as usize];
+        buffer[(from - run.start) as usize..(to - run.start) as usize].copy_from_slice(part);
+    }
 }
 
 /// Where the build ID's bytes are in the file, if there is one.
