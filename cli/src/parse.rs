@@ -347,8 +347,8 @@ mod tests {
         assert_eq!(messages(&["--threads=0"]), ["--threads=0: expected a number above 0"]);
         assert_eq!(messages(&["--icf=some"]), ["--icf=some: expected none, safe or all"]);
         assert_eq!(
-            messages(&["--section-order=x", "--execute-only"]),
-            ["--section-order=x: not supported yet", "--execute-only: not supported yet"]
+            messages(&["--task-link=x", "--embedded-relocs"]),
+            ["--task-link=x: not supported yet", "--embedded-relocs: not supported yet"]
         );
     }
 

@@ -9,7 +9,7 @@ use crate::options::path;
 use crate::reproduce;
 use crate::trace;
 use crate::typed::Typed;
-use stages::config::{BuildId, Config, Format, Icf, InputName, OutputKind, Strip, UnresolvedPolicy};
+use stages::config::{BuildId, Config, Format, Icf, InputName, Magic, OutputKind, Strip, UnresolvedPolicy};
 use stages::report::Problem;
 use stages::reproduce::Reproduction;
 use std::ffi::OsString;
@@ -212,6 +212,10 @@ fn contradictions(config: &Config) -> Vec<Problem> {
     check(
         config.kind == OutputKind::Relocatable && is_separate,
         "-r and --separate-debug-file contradict each other",
+    );
+    check(
+        config.execute_only && (!config.rosegment || config.magic != Magic::Zmagic),
+        "--execute-only contradicts --no-rosegment, -n and -N: data would share the segment of code",
     );
     check(is_flat && is_separate, "--oformat=binary and --separate-debug-file contradict each other");
     check(

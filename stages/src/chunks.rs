@@ -48,6 +48,9 @@ use object::elf::{
     SHT_NOTE, SHT_PROGBITS, SHT_RELA, SHT_RELR, SHT_STRTAB, SHT_SYMTAB, SHT_SYMTAB_SHNDX,
 };
 
+/// SHT_RELR before the gABI had a number for it.
+const SHT_ANDROID_RELR: u32 = 0x6fff_ff00;
+
 /// A part of the output that the linker makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Chunk {
@@ -213,7 +216,8 @@ pub fn add(s: &Sizing, names: OutputNames, outputs: &mut Outputs) -> Sizes {
         list.push(table(word(b".rela.dyn", SHT_RELA, SHF_ALLOC, Chunk::RelaDyn, size), 24));
     }
     if relocations.has_relr() {
-        list.push(table(word(b".relr.dyn", SHT_RELR, SHF_ALLOC, Chunk::RelrDyn, 0), 8));
+        let sh_type = if config.android_relr_tags { SHT_ANDROID_RELR } else { SHT_RELR };
+        list.push(table(word(b".relr.dyn", sh_type, SHF_ALLOC, Chunk::RelrDyn, 0), 8));
     }
     add_plt(s, list, ibt);
     if unwind.size > 0 {

@@ -173,15 +173,21 @@ pub struct Config {
     pub debug_names: bool,
     /// `--gdb-index`.
     pub gdb_index: bool,
+    /// `--no-gnu-unique`: STB_GNU_UNIQUE symbols are plain global ones.
+    pub plain_unique: bool,
 
     /// `-z` keywords and their long forms.
     pub z: ZFlags,
     /// `--pack-dyn-relocs=relr`/`-z pack-relative-relocs`.
     pub relr: bool,
+    /// `--use-android-relr-tags`: what Android called these before they had numbers in the gABI.
+    pub android_relr_tags: bool,
     /// `--no-relax` turns this off.
     pub relax: bool,
     /// `--rosegment` (default with `-z separate-code`).
     pub rosegment: bool,
+    /// `--execute-only`: segments of code without PF_R.
+    pub execute_only: bool,
     /// `--image-base`/`-Ttext-segment`.
     pub image_base: Option<u64>,
     /// `--section-start=NAME=ADDR`, `-Ttext`, `-Tdata`, `-Tbss`.
@@ -499,6 +505,12 @@ pub struct ZFlags {
     pub globalaudit: bool,
     /// `unique`, DF_GNU_1_UNIQUE.
     pub unique: bool,
+    /// `-Bgroup`, DF_1_GROUP.
+    pub group: bool,
+    /// `memory-seal`, GNU_PROPERTY_MEMORY_SEAL.
+    pub memory_seal: bool,
+    /// `mark-plt`, DT_X86_64_PLT and relatives.
+    pub mark_plt: bool,
     /// `wxneeded`, PT_OPENBSD_WXNEEDED.
     pub wxneeded: bool,
     /// `nobtcfi`, PT_OPENBSD_NOBTCFI.
@@ -620,10 +632,13 @@ impl Default for Config {
             separate_debug_file: None,
             debug_names: false,
             gdb_index: false,
+            plain_unique: false,
             z: ZFlags::default(),
             relr: false,
+            android_relr_tags: false,
             relax: true,
             rosegment: true,
+            execute_only: false,
             image_base: None,
             section_starts: Vec::new(),
             package_metadata: None,
@@ -678,6 +693,9 @@ impl Default for ZFlags {
             loadfltr: false,
             globalaudit: false,
             unique: false,
+            group: false,
+            memory_seal: false,
+            mark_plt: false,
             wxneeded: false,
             nobtcfi: false,
             lam_u48: false,

@@ -54,6 +54,8 @@ pub struct Shape {
     pub starts: Vec<(Vec<u8>, u64)>,
     /// Read-only data may share the code's segment (`--no-rosegment`, `-n`).
     pub merge_rodata_with_code: bool,
+    /// Code cannot be read (`--execute-only`).
+    pub execute_only: bool,
     /// How segments relate to pages.
     pub magic: Magic,
     /// The file begins with headers.
@@ -247,6 +249,9 @@ fn load_flags(section: &OutputSection, shape: &Shape) -> u32 {
     }
     if section.has(SHF_EXECINSTR) {
         flags |= if shape.magic == Magic::Omagic { PF_X | PF_W } else { PF_X };
+        if shape.execute_only {
+            flags &= !PF_R;
+        }
     }
     flags
 }

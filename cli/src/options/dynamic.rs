@@ -1,7 +1,7 @@
 //! What the dynamic linker reads: names, search paths, hash tables, filters, relocation formats.
 
 use super::values::{choice, path};
-use super::{Answer, Area, Opt, Takes, UNSUPPORTED, flag, harmless, rejected, value};
+use super::{Answer, Area, Opt, Takes, UNSUPPORTED, flag, harmless, rejected, switch, value};
 use crate::typed::Typed;
 use stages::config::HashStyle;
 
@@ -62,7 +62,13 @@ const OPTIONS: &[Opt] = &[
         t.config.relr = choice(v, &formats)?.ok_or(UNSUPPORTED)?;
         Ok(())
     }),
-    rejected(&["use-android-relr-tags"], Takes::Switch, "the tags of old Android loaders"),
+    switch(
+        &["use-android-relr-tags"],
+        "Write DT_RELR and its section as old Android loaders know them",
+        |t, on| {
+            t.config.android_relr_tags = on;
+        },
+    ),
     rejected(&["apply-dynamic-relocs"], Takes::Switch, "values in place of dynamic relocations"),
     harmless(
         &["spare-dynamic-tags"],

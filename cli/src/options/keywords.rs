@@ -124,8 +124,16 @@ pub const KEYWORDS: &[Opt] = &[
     value(&["dead-reloc-in-nonalloc"], "GLOB=N", "Value for references to sections left out", dead_reloc),
     rejected(&["unique-symbol"], Takes::Switch, "local symbols with distinct names"),
     rejected(&["indirect-extern-access"], Takes::Switch, "indirect access to external symbols"),
-    rejected(&["mark-plt"], Takes::Switch, "dynamic tags about the PLT"),
-    rejected(&["memory-seal"], Takes::Switch, "sealed memory"),
+    switch(
+        &["mark-plt"],
+        "Tell loaders where the PLT is (they must ignore addends of its relocations)",
+        |t, on| {
+            t.config.z.mark_plt = on;
+        },
+    ),
+    switch(&["memory-seal"], "Ask the loader to seal the mappings of the output", |t, on| {
+        t.config.z.memory_seal = on;
+    }),
     rejected(&["report-relative-reloc"], Takes::Nothing, "a list of relative relocations"),
     rejected(&["rewrite-endbr"], Takes::Switch, "ENDBR instructions replaced where they are not needed"),
     rejected(&["lrodata-after-bss"], Takes::Switch, "large read-only data behind .bss"),

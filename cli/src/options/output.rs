@@ -95,7 +95,9 @@ const OPTIONS: &[Opt] = &[
     }),
     flag(&["repro"], "Pack them into OUTPUT.repro.tar", |t| t.reproduce = Some(None)),
     rejected(&["print-memory-usage"], Takes::Nothing, "a table of memory regions"),
-    rejected(&["execute-only"], Takes::Switch, "code that cannot be read"),
+    switch(&["execute-only"], "Make code unreadable where the processor can", |t, on| {
+        t.config.execute_only = on;
+    }),
     rejected(&["out-implib"], Takes::Value("FILE"), "import libraries"),
     rejected(&["in-implib"], Takes::Value("FILE"), "import libraries"),
     rejected(&["cmse-implib"], Takes::Nothing, "import libraries"),

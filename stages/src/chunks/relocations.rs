@@ -215,7 +215,14 @@ pub(super) fn write_rela_plt(image: &Image, out: &mut [u8]) {
             SymbolRef::Global(id) => image.dynamic.index_of(*id),
             SymbolRef::Local(..) => 0,
         };
-        writer.push(slot, rel::JUMP_SLOT, index, 0);
+        // With `-z mark-plt` loaders learn here which jump they may write the function's address into.
+        let jump = if image.cx.config.z.mark_plt {
+            let marker = if bases.ibt { target::plt::MARKER_SIZE } else { 0 };
+            bases.plt_entry(crate::tables::PltPlace::Lazy(n as u32)) + marker
+        } else {
+            0
+        };
+        writer.push(slot, rel::JUMP_SLOT, index, jump);
     }
     for (n, reference) in image.tables.ifuncs.iter().enumerate() {
         let slot = bases.got_plt_slot(crate::tables::PltPlace::Ifunc(n as u32));

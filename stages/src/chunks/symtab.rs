@@ -14,7 +14,7 @@ pub(super) use numbers::Numbers;
 
 use super::Sizing;
 use super::kept::Needed;
-use crate::config::Discard;
+use crate::config::{Config, Discard};
 use crate::context::Cx;
 use crate::image::{HeaderIndex, Image};
 use crate::liveness::LiveSet;
@@ -316,7 +316,7 @@ pub(super) fn plan(s: &Sizing, needed: Option<Needed>, sections: Vec<u32>) -> (S
         share.kept = filter.kept(object);
         for kept in &share.kept {
             let symbol = &object.symbols[kept.index as usize];
-            if symbol.st_bind() == STB_GNU_UNIQUE || symbol.st_type() == STT_GNU_IFUNC {
+            if bind_of(config, symbol.st_bind()) == STB_GNU_UNIQUE || symbol.st_type() == STT_GNU_IFUNC {
                 has_gnu_symbols.store(true, Ordering::Relaxed);
             }
             *(if kept.is_local { &mut share.locals } else { &mut share.globals }) += 1;
@@ -525,6 +525,7 @@ fn global_entry(image: &Image, id: SymbolId, name: u32) -> Entry {
     let (shndx, value) = place(image, id);
     let (bind, r#type, size) =
         source.map_or((STB_GLOBAL, STT_NOTYPE, 0), |s| (s.st_bind(), s.st_type(), s.st_size.get(LE)));
+    let bind = bind_of(image.cx.config, bind);
     // Of tentative definitions the largest counts.
     let size = image.tables.common(id).map_or(size, |common| common.size);
     let r#type = if r#type == STT_COMMON { STT_OBJECT } else { r#type };
@@ -539,6 +540,11 @@ fn global_entry(image: &Image, id: SymbolId, name: u32) -> Entry {
         image.selection.visibility(id)
     };
     Entry { name, bind, r#type, visibility, shndx, value, size }
+}
+
+/// The binding that the options leave a symbol with.
+pub(super) fn bind_of(config: &Config, bind: u8) -> u8 {
+    if bind == STB_GNU_UNIQUE && config.plain_unique { STB_GLOBAL } else { bind }
 }
 
 /// Whether a definition is that of `_TLS_MODULE_BASE_`.
