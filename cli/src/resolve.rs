@@ -129,6 +129,10 @@ pub fn resolve(typed: Typed, environment: Environment) -> Resolved {
     if let Some(root) = config.chroot.clone() {
         move_inputs(&mut config, &root);
     }
+    if typed.reproduce.is_some() && !config.remaps.is_empty() {
+        let message = "--remap-inputs and --reproduce contradict each other: what is packed has other names";
+        problems.push(Problem::error(message));
+    }
     config.reproduce = typed.reproduce.map(|file| Reproduction {
         file: file.unwrap_or_else(|| {
             let mut name = config.output.clone().into_os_string();
@@ -212,6 +216,10 @@ fn contradictions(config: &Config) -> Vec<Problem> {
     check(
         config.kind == OutputKind::Relocatable && is_separate,
         "-r and --separate-debug-file contradict each other",
+    );
+    check(
+        !config.why_live.is_empty() && !config.gc_sections,
+        "--why-live needs --gc-sections: without it everything is live",
     );
     check(
         config.execute_only && (!config.rosegment || config.magic != Magic::Zmagic),

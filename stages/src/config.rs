@@ -44,6 +44,10 @@ pub struct Config {
     /// Directories to search for libraries, in order: `-L`, then the system's own unless `-nostdlib`, with
     /// `=` and `$SYSROOT` already replaced.
     pub library_paths: Vec<PathBuf>,
+    /// `--remap-inputs`, `--remap-inputs-file`, in order.
+    pub remaps: Vec<Remap>,
+    /// `--no-dependent-libraries` turns this off: objects name libraries themselves.
+    pub dependent_libraries: bool,
     /// `--sysroot`.
     pub sysroot: Option<PathBuf>,
     /// `-nostdlib`: only `-L` directories are searched (SEARCH_DIR of scripts is ignored).
@@ -153,6 +157,8 @@ pub struct Config {
     /// `-plugin` and what belongs to it.
     pub lto: Lto,
 
+    /// `--discard-section`: globs of names of input sections.
+    pub discard_sections: Vec<Vec<u8>>,
     /// `-s`, `-S`.
     pub strip: Strip,
     /// `-x`, `-X`, `--discard-none`.
@@ -209,6 +215,10 @@ pub struct Config {
     pub symbol_counts: Option<PathBuf>,
     /// `--why-extract`: write who brought in archive members here (`-` is standard output).
     pub why_extract: Option<PathBuf>,
+    /// `--print-archive-stats`: write how many members archives have here (`-` is standard output).
+    pub archive_stats: Option<PathBuf>,
+    /// `--why-live`: globs of symbols to explain.
+    pub why_live: Vec<Vec<u8>>,
     /// `-t`/`--trace`: list the input files on standard output.
     pub trace_inputs: bool,
     /// `--trace`: phase table; `--trace=FILE`: profile written to FILE.
@@ -291,6 +301,15 @@ pub enum InputName {
     Library(Vec<u8>),
     /// `-T`/`--script`: a linker script that replaces or adds to the default layout.
     Script(PathBuf),
+}
+
+/// Inputs that others are read for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Remap {
+    /// `--remap-inputs`: a glob and the file.
+    One(Vec<u8>, PathBuf),
+    /// `--remap-inputs-file`: a file of such pairs.
+    Listed(PathBuf),
 }
 
 /// Positional options, as `--push-state` saves them.
@@ -531,6 +550,8 @@ pub struct ZFlags {
     pub isa_needed: u32,
     /// `keep-text-section-prefix`.
     pub keep_text_section_prefix: bool,
+    /// `keep-data-section-prefix`.
+    pub keep_data_section_prefix: bool,
     /// `nosectionheader`: no section header table, and nothing that only it leads to.
     pub no_section_header: bool,
     /// `rodynamic`: `.dynamic` is read-only.
@@ -572,6 +593,8 @@ impl Default for Config {
             no_dynamic_linker: false,
             inputs: Vec::new(),
             library_paths: Vec::new(),
+            remaps: Vec::new(),
+            dependent_libraries: true,
             sysroot: None,
             nostdlib: false,
             entry: None,
@@ -622,6 +645,7 @@ impl Default for Config {
             merge_tails: false,
             ordering: Ordering::default(),
             lto: Lto::default(),
+            discard_sections: Vec::new(),
             strip: Strip::None,
             discard: Discard::Default,
             build_id: BuildId::None,
@@ -649,6 +673,8 @@ impl Default for Config {
             cref: false,
             symbol_counts: None,
             why_extract: None,
+            archive_stats: None,
+            why_live: Vec::new(),
             trace_inputs: false,
             profile: Profile::Off,
             stats: false,
@@ -706,6 +732,7 @@ impl Default for ZFlags {
             cet_report: CetReport::None,
             isa_needed: 0,
             keep_text_section_prefix: false,
+            keep_data_section_prefix: false,
             no_section_header: false,
             rodynamic: false,
             dead_reloc_in_nonalloc: Vec::new(),

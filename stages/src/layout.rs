@@ -177,7 +177,7 @@ fn class_of(section: &OutputSection, shape: &Shape) -> Class {
                 b".ctors" => 5,
                 b".dtors" => 6,
                 b".jcr" => 7,
-                b".data.rel.ro" => 8,
+                b".data.rel.ro" | b".data.rel.ro.hot" | b".data.rel.ro.unlikely" => 8,
                 b".bss.rel.ro" => 9,
                 b".dynamic" => 10,
                 b".got" => 11,
@@ -236,6 +236,9 @@ fn is_relro(section: &OutputSection, shape: &Shape) -> bool {
         && match section.name {
             b".preinit_array" | b".init_array" | b".fini_array" | b".ctors" | b".dtors" | b".jcr"
             | b".data.rel.ro" | b".bss.rel.ro" | b".dynamic" | b".got" => true,
+            b".data.rel.ro.hot" | b".data.rel.ro.unlikely" | b".bss.rel.ro.hot" | b".bss.rel.ro.unlikely" => {
+                true
+            }
             b".got.plt" => shape.now,
             _ => section.has(SHF_TLS),
         }

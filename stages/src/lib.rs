@@ -18,6 +18,7 @@ pub mod plugin;
 pub mod inflate;
 pub mod listing;
 pub mod symbol_counts;
+pub mod archive_stats;
 pub mod why_extract;
 pub mod backrefs;
 pub mod unwind;

@@ -37,7 +37,7 @@ use crate::intern::{NameBatch, NameSink, SHARDS, Shard, Symbols};
 use crate::layout::{Layout, Shape};
 use crate::liveness::{self, LiveSet};
 use crate::merge::{self, Merged};
-use crate::model::{File, Inputs, Role};
+use crate::model::{File, Inputs, Object, Role};
 use crate::open::{Opened, Opener};
 use crate::order;
 use crate::outputs::{self, Outputs};
@@ -186,6 +186,7 @@ fn link_inputs(
         compiled.check_late(cx, inputs, &selection);
     }
     account::selected(cx, &selection);
+    crate::open::absent_dependencies(cx, &selection, inputs, opened);
     crate::inflate::inflate(cx, inputs, &selection);
     crate::line_tables::reduce(cx, inputs, &selection);
     cx.checkpoint()?;
@@ -320,6 +321,7 @@ fn link_inputs(
         cx.pool.map("layout/targets", with_debug, 8, |n| emit::for_debug(&image, n, &targets[n]));
     let image = Image { targets: &targets, debug_targets: &debug_targets, ..image };
     crate::symbol_counts::write(cx, inputs, &selection)?;
+    crate::archive_stats::write(cx, inputs, &selection, opened)?;
     if !compress::is_asked_for(cx.config) {
         write_output(&image, &shape)?;
     } else {
@@ -357,37 +359,12 @@ fn ingest(cx: &Cx, compiled: Option<&Compiled>) -> Result<Ingested, Failed> {
     let mut shards: Vec<Shard> = (0..SHARDS).map(|_| Shard::new()).collect();
     let mut parsed: Vec<Parsed> = Vec::new();
 
-    let mut flow = Flow::<Failed>::new("ingest");
-    let (files, to_parse) = flow.channel::<Vec<MappedInput>>("files", 64);
-    let (names, to_intern) = flow.channel::<(usize, NameBatch)>("names", 1024);
-    let (objects, to_collect) = flow.channel::<Vec<Parsed>>("objects", 256);
-    flow.source("open", files, |files| match opener.next_batch() {
-        Some(batch) => {
-            files.send(batch);
-            Ok(Next::Continue)
+    loop {
+        run_ingest(cx, &mut opener, &mut shards, &mut parsed, seed, candidates.as_ref())?;
+        if !adds_dependencies(cx, &mut opener, &parsed) {
+            break;
         }
-        None => Ok(Next::Done),
-    });
-    flow.parallel("parse", to_parse, (names, objects), |batch: Vec<MappedInput>, (names, objects)| {
-        let (parsed, batches) = parse_batch(cx, &batch, seed, candidates.as_ref());
-        for batch in batches {
-            names.send(batch);
-        }
-        objects.send(parsed);
-        Ok(())
-    })
-    .labelled(|batch| {
-        engine::Label::from(batch.first().map_or(String::new(), |input| input.origin.to_string()))
-    });
-    flow.sharded("intern", to_intern, (), shards.iter_mut(), |number, shard, batch: NameBatch, ()| {
-        shard.intern(number, &batch);
-        Ok(())
-    });
-    flow.serial("collect", to_collect, (), |batch: Vec<Parsed>, ()| {
-        parsed.extend(batch);
-        Ok(())
-    });
-    finish(cx, flow.run(cx.pool))?;
+    }
 
     let opened = opener.finish();
     reproduce::write(cx, &opened, &parsed)?;
@@ -407,6 +384,64 @@ fn ingest(cx: &Cx, compiled: Option<&Compiled>) -> Result<Ingested, Failed> {
     let mut symbols = Symbols::seal(shards, seed);
     let inputs = cx.pool.serial("seal", || seal(cx, parsed, &mut symbols, &opened));
     Ok(Ingested { inputs, symbols, opened, session })
+}
+
+/// Flow 1 itself, for everything that is to be opened now.
+fn run_ingest(
+    cx: &Cx,
+    opener: &mut Opener,
+    shards: &mut [Shard],
+    parsed: &mut Vec<Parsed>,
+    seed: u64,
+    candidates: Option<&Candidates>,
+) -> Result<(), Failed> {
+    let mut flow = Flow::<Failed>::new("ingest");
+    let (files, to_parse) = flow.channel::<Vec<MappedInput>>("files", 64);
+    let (names, to_intern) = flow.channel::<(usize, NameBatch)>("names", 1024);
+    let (objects, to_collect) = flow.channel::<Vec<Parsed>>("objects", 256);
+    flow.source("open", files, |files| match opener.next_batch() {
+        Some(batch) => {
+            files.send(batch);
+            Ok(Next::Continue)
+        }
+        None => Ok(Next::Done),
+    });
+    flow.parallel("parse", to_parse, (names, objects), |batch: Vec<MappedInput>, (names, objects)| {
+        let (parsed, batches) = parse_batch(cx, &batch, seed, candidates);
+        for batch in batches {
+            names.send(batch);
+        }
+        objects.send(parsed);
+        Ok(())
+    })
+    .labelled(|batch| {
+        engine::Label::from(batch.first().map_or(String::new(), |input| input.origin.to_string()))
+    });
+    flow.sharded("intern", to_intern, (), shards.iter_mut(), |number, shard, batch: NameBatch, ()| {
+        shard.intern(number, &batch);
+        Ok(())
+    });
+    flow.serial("collect", to_collect, (), |batch: Vec<Parsed>, ()| {
+        parsed.extend(batch);
+        Ok(())
+    });
+    finish(cx, flow.run(cx.pool))
+}
+
+/// Whether objects name libraries that are not among the files yet; they are to be opened next.
+fn adds_dependencies(cx: &Cx, opener: &mut Opener, parsed: &[Parsed]) -> bool {
+    let asks = |parsed: &&Parsed| matches!(&parsed.file, File::Object(o) if o.dependent_libraries != 0);
+    if !cx.config.dependent_libraries || !parsed.iter().any(|file| asks(&file)) {
+        return false;
+    }
+    let mut objects: Vec<&Object> = Vec::new();
+    for file in parsed.iter().filter(asks) {
+        if let File::Object(object) = &file.file {
+            objects.push(object);
+        }
+    }
+    objects.sort_by_key(|object| object.id);
+    opener.add_dependencies(&objects)
 }
 
 fn parse_batch(

@@ -18,6 +18,8 @@
 //!
 //! Cost: one pass over the relocations of live sections.
 
+mod why;
+
 use crate::config::OutputKind;
 use crate::context::Cx;
 use crate::gdb_index;
@@ -110,6 +112,9 @@ pub fn mark(
         if cx.config.print_gc_sections {
             marking.report();
         }
+        if !cx.config.why_live.is_empty() {
+            why::explain(&marking, symbols, provided);
+        }
     } else {
         marking.keep_all();
     }
@@ -168,14 +173,7 @@ impl Marking<'_> {
     }
 
     fn run(&mut self, symbols: &Symbols, provided: &Provided) {
-        let starts = if self.cx.config.start_stop_gc { &[] } else { provided.list.as_slice() };
-        let started: HashSet<&[u8]> = starts
-            .iter()
-            .filter_map(|p| match &p.anchor {
-                Anchor::SectionStart(name) | Anchor::SectionEnd(name) if is_c_identifier(name) => Some(*name),
-                _ => None,
-            })
-            .collect();
+        let started = self.started(provided);
         let kept: Vec<Vec<Place>> =
             self.cx.pool.map("liveness/roots", self.selection.objects.len(), 16, |i| {
                 let object = self.inputs.object(self.selection.objects[i]);
@@ -205,6 +203,16 @@ impl Marking<'_> {
             |place, distance| self.announce(*place, distance),
             |place, walk| self.visit(place, walk),
         );
+    }
+
+    /// The names of sections that are found through `__start_NAME` and `__stop_NAME`.
+    fn started<'p>(&self, provided: &'p Provided) -> HashSet<&'p [u8]> {
+        let starts = if self.cx.config.start_stop_gc { &[] } else { provided.list.as_slice() };
+        let name = |p: &'p crate::select::Provision| match &p.anchor {
+            Anchor::SectionStart(name) | Anchor::SectionEnd(name) if is_c_identifier(name) => Some(*name),
+            _ => None,
+        };
+        starts.iter().filter_map(name).collect()
     }
 
     /// Entry point, command line, exports, and what `--defsym` expressions mention.

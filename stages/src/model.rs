@@ -236,6 +236,8 @@ pub struct Object {
     pub apart: Vec<u16>,
     /// Index of the SHT_LLVM_CALL_GRAPH_PROFILE section, or 0.
     pub call_graph: u32,
+    /// Index of the SHT_LLVM_DEPENDENT_LIBRARIES section, or 0.
+    pub dependent_libraries: u32,
     /// Has `.gnu.lto_*` or `.llvm.lto` sections: intermediate code, alone (slim) or beside machine code (fat).
     pub has_intermediate_code: bool,
 }

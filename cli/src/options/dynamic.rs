@@ -1,7 +1,7 @@
 //! What the dynamic linker reads: names, search paths, hash tables, filters, relocation formats.
 
 use super::values::{choice, path};
-use super::{Answer, Area, Opt, Takes, UNSUPPORTED, flag, harmless, rejected, switch, value};
+use super::{Answer, Area, Opt, Takes, UNSUPPORTED, flag, harmless, switch, value};
 use crate::typed::Typed;
 use stages::config::HashStyle;
 
@@ -69,7 +69,11 @@ const OPTIONS: &[Opt] = &[
             t.config.android_relr_tags = on;
         },
     ),
-    rejected(&["apply-dynamic-relocs"], Takes::Switch, "values in place of dynamic relocations"),
+    harmless(
+        &["apply-dynamic-relocs"],
+        Takes::Switch,
+        "relative relocations always have their value in place, too; loaders write it again",
+    ),
     harmless(
         &["spare-dynamic-tags"],
         Takes::Value("N"),

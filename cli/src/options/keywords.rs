@@ -98,7 +98,9 @@ pub const KEYWORDS: &[Opt] = &[
     switch(&["keep-text-section-prefix"], "Keep .text.hot, .text.unlikely and others apart", |t, on| {
         t.config.z.keep_text_section_prefix = on;
     }),
-    rejected(&["keep-data-section-prefix"], Takes::Switch, ".data.hot and others kept apart"),
+    switch(&["keep-data-section-prefix"], "Keep .data.hot, .rodata.unlikely and others apart", |t, on| {
+        t.config.z.keep_data_section_prefix = on;
+    }),
     switch(&["start-stop-gc"], "References to __start_ and __stop_ keep no sections", |t, on| {
         t.config.start_stop_gc = on;
     }),

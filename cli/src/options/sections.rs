@@ -140,7 +140,11 @@ const OPTIONS: &[Opt] = &[
             Err(UNSUPPORTED.to_string())
         }
     }),
-    rejected(&["discard-section"], Takes::Value("GLOB"), "leaving out sections by name"),
+    value(&["discard-section"], "GLOB", "Leave out input sections whose name matches GLOB", |t, v| {
+        t.config.discard_sections.push(v.to_vec());
+        Ok(())
+    }),
+    flag(&["no-discard-section"], "Take back --discard-section", |t| t.config.discard_sections.clear()),
     rejected(&["zero-to-bss"], Takes::Nothing, "sections of zeros without file contents"),
     rejected(&["split-by-file"], Takes::Maybe("SIZE"), "output sections split by size"),
     rejected(&["split-by-reloc"], Takes::Maybe("COUNT"), "output sections split by relocations"),

@@ -186,7 +186,7 @@ fn words_of_the_trade_are_known() {
         -z start-stop-visibility=hidden -z rodynamic -z nosectionheader -z dynamic-undefined-weak -z nognustack \
         -T x -Map=x -M --print-map --cref --compress-debug-sections=zstd --emit-relocs -q --just-symbols=x -b binary --oformat=binary -N -n --print-symbol-counts=x --gdb-index --separate-debug-file";
     assert_eq!(problems(&words.split_whitespace().collect::<Vec<_>>()), []);
-    let refused = "--execute-only -z rel";
+    let refused = "--task-link x --embedded-relocs";
     let problems = problems(&refused.split_whitespace().collect::<Vec<_>>());
     assert!(problems.iter().all(|p| p.message.ends_with(UNSUPPORTED)), "{problems:?}");
     assert_eq!(problems.len(), 2);
