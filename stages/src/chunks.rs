@@ -529,6 +529,13 @@ pub fn write_part(image: &Image, chunk: Chunk, part: usize, address: u64, out: &
     }
 }
 
+/// `-z report-relative-reloc`.
+pub fn report_relative(image: &Image) {
+    if image.cx.config.z.report_relative_reloc {
+        relocations::report_relative(image);
+    }
+}
+
 /// Encodes `.relr.dyn` from the addresses of this layout; returns true if it got longer and layout must be repeated.
 pub fn update_relr(
     sizes: &mut Sizes,

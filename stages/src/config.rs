@@ -128,6 +128,8 @@ pub struct Config {
     pub allow_shlib_undefined: Option<bool>,
     /// `-z muldefs`/`--allow-multiple-definition`.
     pub allow_multiple_definition: bool,
+    /// `--disable-multiple-abs-defs`: symbols that `-R` brings along have no second definition.
+    pub multiple_abs_defs_are_errors: bool,
     /// `-d`: allocate tentative definitions even under `-r`.
     pub define_common: bool,
     /// `--warn-common`.
@@ -526,6 +528,12 @@ pub struct ZFlags {
     pub unique: bool,
     /// `-Bgroup`, DF_1_GROUP.
     pub group: bool,
+    /// `unique-symbol`: local symbols get numbers.
+    pub unique_symbol: bool,
+    /// `report-relative-reloc`.
+    pub report_relative_reloc: bool,
+    /// `common`, `nocommon`: tentative definitions under `-r` are STT_COMMON, or STT_OBJECT.
+    pub common: Option<bool>,
     /// `memory-seal`, GNU_PROPERTY_MEMORY_SEAL.
     pub memory_seal: bool,
     /// `mark-plt`, DT_X86_64_PLT and relatives.
@@ -632,6 +640,7 @@ impl Default for Config {
             unresolved: Unresolved { in_objects: UnresolvedPolicy::Error, in_shared_output: false },
             allow_shlib_undefined: None,
             allow_multiple_definition: false,
+            multiple_abs_defs_are_errors: false,
             define_common: false,
             warn_common: false,
             warn_backrefs: false,
@@ -720,6 +729,9 @@ impl Default for ZFlags {
             globalaudit: false,
             unique: false,
             group: false,
+            unique_symbol: false,
+            report_relative_reloc: false,
+            common: None,
             memory_seal: false,
             mark_plt: false,
             wxneeded: false,

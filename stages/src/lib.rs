@@ -39,6 +39,7 @@ pub mod layout;
 pub mod values;
 pub mod image;
 pub mod emit;
+pub mod unique_names;
 pub mod relocatable;
 pub mod compress;
 pub mod separate;

@@ -321,6 +321,7 @@ fn link_inputs(
         cx.pool.map("layout/targets", with_debug, 8, |n| emit::for_debug(&image, n, &targets[n]));
     let image = Image { targets: &targets, debug_targets: &debug_targets, ..image };
     crate::symbol_counts::write(cx, inputs, &selection)?;
+    chunks::report_relative(&image);
     crate::archive_stats::write(cx, inputs, &selection, opened)?;
     if !compress::is_asked_for(cx.config) {
         write_output(&image, &shape)?;

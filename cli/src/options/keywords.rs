@@ -124,7 +124,9 @@ pub const KEYWORDS: &[Opt] = &[
         t.config.z.no_section_header = !on;
     }),
     value(&["dead-reloc-in-nonalloc"], "GLOB=N", "Value for references to sections left out", dead_reloc),
-    rejected(&["unique-symbol"], Takes::Switch, "local symbols with distinct names"),
+    switch(&["unique-symbol"], "Append a number to the name of each local symbol", |t, on| {
+        t.config.z.unique_symbol = on;
+    }),
     rejected(&["indirect-extern-access"], Takes::Switch, "indirect access to external symbols"),
     switch(
         &["mark-plt"],
@@ -136,10 +138,18 @@ pub const KEYWORDS: &[Opt] = &[
     switch(&["memory-seal"], "Ask the loader to seal the mappings of the output", |t, on| {
         t.config.z.memory_seal = on;
     }),
-    rejected(&["report-relative-reloc"], Takes::Nothing, "a list of relative relocations"),
+    flag(&["report-relative-reloc"], "List the relative relocations of the output", |t| {
+        t.config.z.report_relative_reloc = true;
+    }),
     rejected(&["rewrite-endbr"], Takes::Switch, "ENDBR instructions replaced where they are not needed"),
-    rejected(&["lrodata-after-bss"], Takes::Switch, "large read-only data behind .bss"),
-    rejected(&["common"], Takes::Switch, "STT_COMMON symbols"),
+    harmless(
+        &["lrodata-after-bss"],
+        Takes::Switch,
+        "large read-only data is behind .bss with all that is large, where it is in nobody's way",
+    ),
+    switch(&["common"], "Under -r, give tentative definitions the type STT_COMMON", |t, on| {
+        t.config.z.common = Some(on);
+    }),
     rejected(&["rel"], Takes::Nothing, "dynamic relocations without addends"),
     rejected(&["retpolineplt"], Takes::Nothing, "a PLT against branch target injection"),
     rejected(&["hazardplt"], Takes::Nothing, "a PLT with hazard barriers"),

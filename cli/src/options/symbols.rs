@@ -148,7 +148,9 @@ const OPTIONS: &[Opt] = &[
     harmless(&["fortran-common"], Takes::Nothing, "it is the default"),
     rejected(&["no-fortran-common"], Takes::Nothing, "common symbols that win over archive members"),
     rejected(&["no-define-common"], Takes::Nothing, "common symbols left to the dynamic linker"),
-    rejected(&["disable-multiple-abs-defs"], Takes::Nothing, "rules for --just-symbols"),
+    flag(&["disable-multiple-abs-defs"], "Definitions of what -R brings along are errors", |t| {
+        t.config.multiple_abs_defs_are_errors = true;
+    }),
     rejected(&["task-link"], Takes::Value("SYMBOL"), "task level linking"),
     flag(&["d", "dc", "dp"], "Allocate common symbols under -r, too", |t| t.config.define_common = true),
     rejected(&["detect-odr-violations"], Takes::Switch, "a check of the one definition rule"),
