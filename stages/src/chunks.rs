@@ -5,6 +5,7 @@
 //! [`part_range`] and [`write_part`] are called once every address is known, for one part of a chunk at a time, on any
 //! worker.
 
+mod android;
 mod debug_names;
 mod dynamic_section;
 mod dynamic_symbols;
@@ -171,6 +172,8 @@ pub struct Sizes {
     pub ibt: bool,
     /// `.relr.dyn`, in words; grows while layout is repeated.
     pub relr: Vec<u64>,
+    /// `.rela.dyn` as Android packs it; empty if it is not packed.
+    pub packed: Vec<u8>,
     /// Offset and size of each part of `.debug_names`.
     pub debug_names: Vec<(u64, u64)>,
     /// Offset and size of each part of `.gdb_index`.
@@ -213,7 +216,14 @@ pub fn add(s: &Sizing, names: OutputNames, outputs: &mut Outputs) -> Sizes {
     add_dynamic(s, list);
     let size = relocations.rela_dyn_size();
     if size > 0 {
-        list.push(table(word(b".rela.dyn", SHT_RELA, SHF_ALLOC, Chunk::RelaDyn, size), 24));
+        list.push(match config.android_relocations {
+            // As long as it has to be: that depends on addresses.
+            true => {
+                let sh_type = android::SHT_ANDROID_RELA;
+                table(word(b".rela.dyn", sh_type, SHF_ALLOC, Chunk::RelaDyn, 1), 1)
+            }
+            false => table(word(b".rela.dyn", SHT_RELA, SHF_ALLOC, Chunk::RelaDyn, size), 24),
+        });
     }
     if relocations.has_relr() {
         let sh_type = if config.android_relr_tags { SHT_ANDROID_RELR } else { SHT_RELR };
@@ -286,6 +296,7 @@ pub fn add(s: &Sizing, names: OutputNames, outputs: &mut Outputs) -> Sizes {
         properties: note,
         ibt,
         relr: Vec::new(),
+        packed: Vec::new(),
         debug_names: s.debug_names.map_or(Vec::new(), DebugNames::parts),
         gdb_index: s.gdb_index.map_or(Vec::new(), GdbIndex::parts),
         shstrtab,
@@ -433,7 +444,7 @@ pub fn part_count(sizes: &Sizes, chunk: Chunk) -> usize {
         Chunk::EhFrame => sizes.unwind.part_count(),
         Chunk::Symtab => sizes.symtab.symtab_parts(),
         Chunk::Strtab => sizes.symtab.strtab_parts(),
-        Chunk::RelaDyn => sizes.relocations.part_count(),
+        Chunk::RelaDyn if sizes.packed.is_empty() => sizes.relocations.part_count(),
         Chunk::KeptRelocations(table) => sizes.kept.part_count(table),
         _ => 1,
     }
@@ -447,7 +458,7 @@ pub fn part_range(sizes: &Sizes, chunk: Chunk, part: usize, size: u64) -> (u64, 
         Chunk::EhFrame => sizes.unwind.part_range(part),
         Chunk::Symtab => sizes.symtab.symtab_part(part),
         Chunk::Strtab => sizes.symtab.strtab_part(part),
-        Chunk::RelaDyn => sizes.relocations.part_range(part),
+        Chunk::RelaDyn if sizes.packed.is_empty() => sizes.relocations.part_range(part),
         Chunk::KeptRelocations(table) => sizes.kept.part_range(table, part),
         _ => (0, size),
     }
@@ -487,6 +498,7 @@ pub fn write_part(image: &Image, chunk: Chunk, part: usize, address: u64, out: &
         Chunk::Versions => dynamic_symbols::write_versions(image, out),
         Chunk::VersionDefinitions => dynamic_symbols::write_verdef(image, out),
         Chunk::VersionNeeds => dynamic_symbols::write_verneed(image, out),
+        Chunk::RelaDyn if !image.sizes.packed.is_empty() => out.copy_from_slice(&image.sizes.packed),
         Chunk::RelaDyn => relocations::write_rela_dyn(image, part, out),
         Chunk::RelrDyn => {
             for (word, out) in image.sizes.relr.iter().zip(out.chunks_exact_mut(8)) {
@@ -534,6 +546,22 @@ pub fn report_relative(image: &Image) {
     if image.cx.config.z.report_relative_reloc {
         relocations::report_relative(image);
     }
+}
+
+/// With `--pack-dyn-relocs=android`: the packed relocations, if layout must be repeated with them.
+pub fn pack_relocations(image: &Image) -> Option<Vec<u8>> {
+    let is_wanted = image.cx.config.android_relocations && image.sizes.relocations.rela_dyn_size() > 0;
+    if is_wanted { android::pack(image) } else { None }
+}
+
+/// Makes room for packed relocations.
+pub fn set_packed(sizes: &mut Sizes, outputs: &mut Outputs, packed: Vec<u8>) {
+    let section = outputs.sections.iter_mut().find(|section| section.name == b".rela.dyn");
+    if let Some(section) = section {
+        section.size = packed.len() as u64;
+        section.members.iter_mut().for_each(|member| member.size = packed.len() as u64);
+    }
+    sizes.packed = packed;
 }
 
 /// Encodes `.relr.dyn` from the addresses of this layout; returns true if it got longer and layout must be repeated.

@@ -188,6 +188,8 @@ pub struct Config {
     pub z: ZFlags,
     /// `--pack-dyn-relocs=relr`/`-z pack-relative-relocs`.
     pub relr: bool,
+    /// `--pack-dyn-relocs=android`: `.rela.dyn` is packed as Android does it.
+    pub android_relocations: bool,
     /// `--use-android-relr-tags`: what Android called these before they had numbers in the gABI.
     pub android_relr_tags: bool,
     /// `--no-relax` turns this off.
@@ -668,6 +670,7 @@ impl Default for Config {
             plain_unique: false,
             z: ZFlags::default(),
             relr: false,
+            android_relocations: false,
             android_relr_tags: false,
             relax: true,
             rosegment: true,

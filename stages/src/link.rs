@@ -264,81 +264,94 @@ fn link_inputs(
     let mut sizes = cx.pool.serial("size", || chunks::add(&sizing, names, &mut outputs));
     cx.checkpoint()?;
     let shape = shape::shape(cx, inputs, &selection, &outputs);
-    let (layout, addresses) = place(
-        cx,
-        &shape,
-        inputs,
-        &symbols,
-        &provided,
-        &selection,
-        &live,
-        &tables,
-        &loaded,
-        &debug,
-        &scan,
-        &mut sizes,
-        &mut outputs,
-    );
-    shape::check_segments(cx, &layout);
-    cx.checkpoint()?;
+    loop {
+        let (layout, addresses) = place(
+            cx,
+            &shape,
+            inputs,
+            &symbols,
+            &provided,
+            &selection,
+            &live,
+            &tables,
+            &loaded,
+            &debug,
+            &scan,
+            &mut sizes,
+            &mut outputs,
+        );
+        shape::check_segments(cx, &layout);
+        cx.checkpoint()?;
 
-    let pool_addresses = |is_loaded: bool, list: &[u32]| -> Vec<u64> {
-        let address = |(n, output): (usize, &u32)| {
-            values::pool_address(&outputs, &layout, *output, is_loaded, n as u32)
+        let pool_addresses = |is_loaded: bool, list: &[u32]| -> Vec<u64> {
+            let address = |(n, output): (usize, &u32)| {
+                values::pool_address(&outputs, &layout, *output, is_loaded, n as u32)
+            };
+            list.iter().enumerate().map(address).collect()
         };
-        list.iter().enumerate().map(address).collect()
-    };
-    let loaded_pools = pool_addresses(true, &outputs.loaded_pools);
-    let debug_pools = pool_addresses(false, &outputs.debug_pools);
-    let image = Image {
-        cx,
-        inputs,
-        symbols: &symbols,
-        provided: &provided,
-        selection: &selection,
-        live: &live,
-        unwind: &unwind,
-        scan: &scan,
-        tables: &tables,
-        dynamic: &dynamic,
-        loaded: &loaded,
-        debug: &debug,
-        sizes: &sizes,
-        outputs: &outputs,
-        layout: &layout,
-        addresses: &addresses,
-        loaded_pools: &loaded_pools,
-        debug_pools: &debug_pools,
-        gdb_index: gdb_index.as_ref(),
-        debug_names: debug_names.as_ref(),
-        compressed: &[],
-        targets: &[],
-        debug_targets: &[],
-    };
-    let targets = emit::targets(&image);
-    let with_debug = if live.has_folded() { targets.len() } else { 0 };
-    let debug_targets =
-        cx.pool.map("layout/targets", with_debug, 8, |n| emit::for_debug(&image, n, &targets[n]));
-    let image = Image { targets: &targets, debug_targets: &debug_targets, ..image };
-    crate::symbol_counts::write(cx, inputs, &selection)?;
-    chunks::report_relative(&image);
-    crate::archive_stats::write(cx, inputs, &selection, opened)?;
+        let loaded_pools = pool_addresses(true, &outputs.loaded_pools);
+        let debug_pools = pool_addresses(false, &outputs.debug_pools);
+        let image = Image {
+            cx,
+            inputs,
+            symbols: &symbols,
+            provided: &provided,
+            selection: &selection,
+            live: &live,
+            unwind: &unwind,
+            scan: &scan,
+            tables: &tables,
+            dynamic: &dynamic,
+            loaded: &loaded,
+            debug: &debug,
+            sizes: &sizes,
+            outputs: &outputs,
+            layout: &layout,
+            addresses: &addresses,
+            loaded_pools: &loaded_pools,
+            debug_pools: &debug_pools,
+            gdb_index: gdb_index.as_ref(),
+            debug_names: debug_names.as_ref(),
+            compressed: &[],
+            targets: &[],
+            debug_targets: &[],
+        };
+        let targets = emit::targets(&image);
+        let with_debug = if live.has_folded() { targets.len() } else { 0 };
+        let debug_targets =
+            cx.pool.map("layout/targets", with_debug, 8, |n| emit::for_debug(&image, n, &targets[n]));
+        let image = Image { targets: &targets, debug_targets: &debug_targets, ..image };
+        if let Some(packed) = chunks::pack_relocations(&image) {
+            // Their size was not known; now it is, nearly.
+            chunks::set_packed(&mut sizes, &mut outputs, packed);
+            continue;
+        }
+        return conclude(&image, &shape, opened);
+    }
+}
+
+/// Everything behind the last layout: the output, and what options want to hear of it.
+fn conclude(image: &Image, shape: &Shape, opened: &Opened) -> Result<(), Failed> {
+    let (cx, inputs, selection) = (image.cx, image.inputs, image.selection);
+    crate::symbol_counts::write(cx, inputs, selection)?;
+    chunks::report_relative(image);
+    crate::archive_stats::write(cx, inputs, selection, opened)?;
     if !compress::is_asked_for(cx.config) {
-        write_output(&image, &shape)?;
+        write_output(image, shape)?;
     } else {
-        let compressed = compress::compress(&image);
-        let mut outputs = outputs.clone();
+        let compressed = compress::compress(image);
+        let mut outputs = image.outputs.clone();
         compress::replace(&mut outputs, &compressed);
         // Nothing that is loaded changes its size, so addresses stay what they are.
-        let layout = shape::place(cx, &outputs, &shape);
+        let layout = shape::place(cx, &outputs, shape);
         write_output(
-            &Image { outputs: &outputs, layout: &layout, compressed: &compressed, ..image },
-            &shape,
+            &Image { outputs: &outputs, layout: &layout, compressed: &compressed, ..*image },
+            shape,
         )?;
     }
-    account::dropped(&image);
-    crate::listing::statistics(cx, &image, opened);
-    crate::map_file::write(cx, &image)?;
+    account::dropped(image);
+    crate::listing::statistics(cx, image, opened);
+    crate::map_file::write(cx, image)?;
     crate::listing::dependency_file(cx, opened)
 }
 

@@ -19,6 +19,10 @@ const DT_RELR_TAGS: [i64; 3] = [36, 35, 37];
 /// The same as Android wrote them first: DT_ANDROID_RELR, DT_ANDROID_RELRSZ, DT_ANDROID_RELRENT.
 const DT_ANDROID_RELR_TAGS: [i64; 3] = [0x6fff_e000, 0x6fff_e001, 0x6fff_e003];
 
+/// `.rela.dyn`, packed.
+const DT_ANDROID_RELA: i64 = 0x6000_0011;
+const DT_ANDROID_RELASZ: i64 = 0x6000_0012;
+
 /// Where the PLT is, its size and that of an entry (x86-64 psABI, "Dynamic Section").
 const DT_X86_64_PLT: i64 = 0x7000_0000;
 const DT_X86_64_PLTSZ: i64 = 0x7000_0001;
@@ -233,8 +237,11 @@ fn entries(f: &Facts) -> Vec<(i64, Value)> {
         put(DT_X86_64_PLTENT, Value::Number(target::plt::ENTRY_SIZE));
     }
     if (f.has)(b".rela.dyn") {
-        put(DT_RELA, Value::Address(b".rela.dyn"));
-        put(DT_RELASZ, Value::Size(b".rela.dyn"));
+        let is_packed = config.android_relocations;
+        let (address, size) =
+            if is_packed { (DT_ANDROID_RELA, DT_ANDROID_RELASZ) } else { (DT_RELA, DT_RELASZ) };
+        put(address, Value::Address(b".rela.dyn"));
+        put(size, Value::Size(b".rela.dyn"));
         put(DT_RELAENT, Value::Number(24));
     }
     if (f.has)(b".relr.dyn") {
@@ -256,7 +263,7 @@ fn entries(f: &Facts) -> Vec<(i64, Value)> {
     if (f.has)(b".gnu.version") {
         put(DT_VERSYM, Value::Address(b".gnu.version"));
     }
-    if f.relative_count > 0 {
+    if f.relative_count > 0 && !config.android_relocations {
         put(DT_RELACOUNT, Value::Number(f.relative_count));
     }
     put(DT_NULL, Value::Number(0));
