@@ -183,7 +183,8 @@ mod tests {
             for _ in 0..size {
                 offset = offset.wrapping_add(difference.unwrap_or_else(|| reader.number()) as u64);
                 let info = info.unwrap_or_else(|| reader.number()) as u64;
-                addend += if flags & HAS_ADDENDS != 0 { reader.number() } else { 0 };
+                let more = if flags & HAS_ADDENDS != 0 { reader.number() } else { 0 };
+                addend = addend.wrapping_add(more);
                 entries.push(Entry { info, offset, addend });
             }
         }
