@@ -18,12 +18,14 @@ mod kept;
 mod notes;
 mod plt;
 mod relocations;
+mod sframe;
 mod symtab;
 
 pub use eh_frame::UnwindPlan;
 pub use headers::{file_headers, section_headers};
 pub use kept::KeptPlan;
 pub use notes::{package_note, properties as merged_properties};
+pub use sframe::SFramePlan;
 pub use symtab::SymbolTablePlan;
 
 use crate::arch::target;
@@ -93,6 +95,8 @@ pub enum Chunk {
     EhFrameHdr,
     /// `.eh_frame`.
     EhFrame,
+    /// `.sframe`.
+    SFrame,
     /// `.dynamic`.
     Dynamic,
     /// `.got`.
@@ -156,6 +160,8 @@ pub struct Sizing<'a> {
 pub struct Sizes {
     /// `.eh_frame`.
     pub unwind: UnwindPlan,
+    /// `.sframe`.
+    pub sframe: SFramePlan,
     /// Position of `.eh_frame` among the output sections.
     pub eh_frame_output: u32,
     /// `.symtab` and `.strtab`.
@@ -237,6 +243,10 @@ pub fn add(s: &Sizing, names: OutputNames, outputs: &mut Outputs) -> Sizes {
             list.push(synthesized(b".eh_frame_hdr", SHT_PROGBITS, SHF_ALLOC, Chunk::EhFrameHdr, size, 2));
         }
     }
+    let sframe = sframe::plan(s);
+    if sframe.size > 0 {
+        list.push(word(b".sframe", sframe.sh_type, SHF_ALLOC, Chunk::SFrame, sframe.size));
+    }
     add_storage(s, list);
     if !outputs_have(list, b".comment") {
         list.push(OutputSection::new(b".comment", SHT_PROGBITS, SHF_MERGE | SHF_STRINGS));
@@ -288,6 +298,7 @@ pub fn add(s: &Sizing, names: OutputNames, outputs: &mut Outputs) -> Sizes {
     }
     Sizes {
         unwind,
+        sframe,
         eh_frame_output: eh_frame_output.map_or(u32::MAX, |p| p as u32),
         symtab,
         kept,
@@ -511,6 +522,7 @@ pub fn write_part(image: &Image, chunk: Chunk, part: usize, address: u64, out: &
         Chunk::PltSec => plt::write_plt_sec(image, address, out),
         Chunk::EhFrameHdr => eh_frame::write_header(image, address, out),
         Chunk::EhFrame => eh_frame::write(image, part, address, out),
+        Chunk::SFrame => sframe::write(image, address, out),
         Chunk::Dynamic => dynamic_section::write(image, out),
         Chunk::Got => got::write_got(image, out),
         Chunk::GotPlt => got::write_got_plt(image, out),

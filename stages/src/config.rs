@@ -169,6 +169,8 @@ pub struct Config {
     pub build_id: BuildId,
     /// `--eh-frame-hdr`.
     pub eh_frame_hdr: bool,
+    /// `--discard-sframe`: no `.sframe`.
+    pub discard_sframe: bool,
     /// `--emit-relocs`/`-q`.
     pub emit_relocs: bool,
     /// `--compress-debug-sections`.
@@ -661,6 +663,7 @@ impl Default for Config {
             discard: Discard::Default,
             build_id: BuildId::None,
             eh_frame_hdr: false,
+            discard_sframe: false,
             emit_relocs: false,
             compress_debug: DebugCompression::None,
             compress_sections: Vec::new(),

@@ -5,6 +5,7 @@ pub mod identify;
 pub mod compressed;
 pub mod crel;
 pub mod properties;
+pub mod sframe;
 pub mod write;
 
 use object::LittleEndian as LE;

@@ -25,6 +25,9 @@ use object::elf::{
     PT_LOAD, PT_NOTE, PT_PHDR, PT_TLS, SHF_ALLOC, SHF_EXECINSTR, SHF_TLS, SHF_WRITE, SHT_NOBITS, SHT_NOTE,
 };
 
+/// Where stack traces without registers are described.
+const PT_GNU_SFRAME: u32 = 0x6474_e554;
+
 /// What shapes the image.
 #[derive(Debug, Clone)]
 pub struct Shape {
@@ -223,8 +226,9 @@ fn class_of(section: &OutputSection, shape: &Shape) -> Class {
         b".rodata" => Class::ReadOnly(0),
         b".eh_frame_hdr" => Class::ReadOnly(2),
         b".eh_frame" => Class::ReadOnly(3),
-        b".gcc_except_table" => Class::ReadOnly(4),
-        b".dynamic" => Class::ReadOnly(5),
+        b".sframe" => Class::ReadOnly(4),
+        b".gcc_except_table" => Class::ReadOnly(5),
+        b".dynamic" => Class::ReadOnly(6),
         _ => Class::ReadOnly(1),
     }
 }
@@ -623,6 +627,7 @@ impl<'a> Placer<'a> {
             });
         }
         list.extend(at(PT_GNU_EH_FRAME, PF_R, b".eh_frame_hdr", 4));
+        list.extend(at(PT_GNU_SFRAME, PF_R, b".sframe", 8));
         for (p_type, flags) in &self.shape.marks {
             let (p_type, flags) = (*p_type, *flags);
             list.push(Segment {

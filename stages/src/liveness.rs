@@ -276,7 +276,7 @@ impl Marking<'_> {
         let position = position as usize;
         let object = self.object(position);
         let section = &object.sections[index as usize];
-        if section.kind == SectionKind::EhFrame {
+        if section.kind.is_unwind() {
             // Its records are followed from the code they describe.
             return;
         }
@@ -379,7 +379,7 @@ impl Marking<'_> {
                 let id = object.section_id(index);
                 if section.is_alloc()
                     && self.is_candidate(object, index, section)
-                    && section.kind != SectionKind::EhFrame
+                    && !section.kind.is_unwind()
                     && self.state(id).load(Ordering::Relaxed) != state::LIVE
                 {
                     let name = String::from_utf8_lossy(object.section_name(index)).into_owned();
@@ -400,7 +400,7 @@ fn push_to(object: &Object, position: usize, index: u32, push: &mut impl FnMut(P
 
 /// Whether a section stays although nothing refers to it.
 fn is_kept(object: &Object, section: &Section, started: &HashSet<&[u8]>) -> bool {
-    if section.kind == SectionKind::EhFrame
+    if section.kind.is_unwind()
         || section.has(SHF_GNU_RETAIN)
         || matches!(section.sh_type, SHT_INIT_ARRAY | SHT_FINI_ARRAY | SHT_PREINIT_ARRAY)
         || section.sh_type == SHT_NOTE && !section.has(object::elf::SHF_GROUP)

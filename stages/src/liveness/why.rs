@@ -15,7 +15,7 @@
 use super::{Marking, Place, is_kept, state};
 use crate::config::OutputKind;
 use crate::intern::Symbols;
-use crate::model::{Object, SectionId, SectionKind, SymbolId};
+use crate::model::{Object, SectionId, SymbolId};
 use crate::script::glob::Glob;
 use crate::select::Provided;
 use object::LittleEndian as LE;
@@ -103,7 +103,7 @@ impl Tracing<'_> {
             let object = self.marking.inputs.object(*id);
             for (index, section) in object.sections.iter().enumerate() {
                 let is_root = section.is_alloc()
-                    && section.kind != SectionKind::EhFrame
+                    && !section.kind.is_unwind()
                     && self.marking.is_candidate(object, index, section)
                     && is_kept(object, section, &started);
                 if is_root {

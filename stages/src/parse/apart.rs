@@ -18,8 +18,7 @@ pub(super) fn keep_apart(config: &Config, object: &mut Object) -> Result<(), Str
         let section = &mut object.sections[index];
         let is_named = || globs.iter().any(|glob| glob.matches(name));
         let is_orphan = || ordering.unique_orphans && is_orphan(name, section.is_alloc(), is_relocatable);
-        if matches!(section.kind, SectionKind::Ignored | SectionKind::EhFrame) || !is_named() && !is_orphan()
-        {
+        if section.kind == SectionKind::Ignored || section.kind.is_unwind() || !is_named() && !is_orphan() {
             continue;
         }
         let slot = u16::try_from(object.outputs.len())

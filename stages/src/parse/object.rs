@@ -26,6 +26,8 @@ const SHT_LLVM_LTO: u32 = 0x6fff_4c0c;
 const SHT_LLVM_CALL_GRAPH_PROFILE: u32 = 0x6fff_4c09;
 /// SHT_LLVM_DEPENDENT_LIBRARIES.
 const SHT_LLVM_DEPENDENT_LIBRARIES: u32 = 0x6fff_4c04;
+/// SHT_GNU_SFRAME.
+const SHT_GNU_SFRAME: u32 = 0x6fff_fff4;
 /// SHT_X86_64_UNWIND.
 const SHT_X86_64_UNWIND: u32 = 0x7000_0001;
 /// How many section headers ahead the names of sections are asked for: they lie about, far from each other.
@@ -68,6 +70,7 @@ pub(super) fn parse(config: &Config, input: &MappedInput, names: &mut NameSink) 
         taken_apart: Vec::new(),
         apart: Vec::new(),
         call_graph: 0,
+        sframes: Vec::new(),
         dependent_libraries: 0,
         has_intermediate_code: false,
     };
@@ -358,6 +361,15 @@ fn read_section(
     }
     section.kind = match sh_type {
         SHT_PROGBITS | SHT_X86_64_UNWIND if name == b".eh_frame" && is_alloc => SectionKind::EhFrame,
+        SHT_PROGBITS | SHT_GNU_SFRAME
+            if name == b".sframe" && is_alloc && config.kind != OutputKind::Relocatable =>
+        {
+            if config.discard_sframe {
+                return Ok(section);
+            }
+            object.sframes.push(index as u32);
+            SectionKind::SFrame
+        }
         _ => ordinary_kind(&mut section, shdr, seen),
     };
     seen.groups |= name.starts_with(b".gnu.linkonce.");
