@@ -323,6 +323,8 @@ pub enum Remap {
 pub struct Modifiers {
     /// `--as-needed`.
     pub as_needed: bool,
+    /// `--copy-dt-needed-entries`: what a shared library needs is as good as named.
+    pub copy_needed: bool,
     /// `-Bstatic`: `-l` looks only for archives.
     pub prefer_static: bool,
     /// `--whole-archive`.

@@ -37,7 +37,7 @@ use crate::intern::{NameBatch, NameSink, SHARDS, Shard, Symbols};
 use crate::layout::{Layout, Shape};
 use crate::liveness::{self, LiveSet};
 use crate::merge::{self, Merged};
-use crate::model::{File, Inputs, Object, Role};
+use crate::model::{File, Inputs, Object, Role, SharedObject};
 use crate::open::{Opened, Opener};
 use crate::order;
 use crate::outputs::{self, Outputs};
@@ -442,20 +442,25 @@ fn run_ingest(
     finish(cx, flow.run(cx.pool))
 }
 
-/// Whether objects name libraries that are not among the files yet; they are to be opened next.
+/// Whether inputs name libraries that are not among the files yet; they are to be opened next.
 fn adds_dependencies(cx: &Cx, opener: &mut Opener, parsed: &[Parsed]) -> bool {
-    let asks = |parsed: &&Parsed| matches!(&parsed.file, File::Object(o) if o.dependent_libraries != 0);
-    if !cx.config.dependent_libraries || !parsed.iter().any(|file| asks(&file)) {
+    let asks = |object: &Object| object.dependent_libraries != 0;
+    let has_wishes = cx.config.dependent_libraries
+        && parsed.iter().any(|parsed| matches!(&parsed.file, File::Object(object) if asks(object)));
+    if !has_wishes && !opener.copies_needed() {
         return false;
     }
-    let mut objects: Vec<&Object> = Vec::new();
-    for file in parsed.iter().filter(asks) {
-        if let File::Object(object) = &file.file {
-            objects.push(object);
+    let (mut objects, mut libraries): (Vec<&Object>, Vec<&SharedObject>) = (Vec::new(), Vec::new());
+    for parsed in parsed {
+        match &parsed.file {
+            File::Object(object) if has_wishes && asks(object) => objects.push(object),
+            File::Object(_) => {}
+            File::Shared(shared) => libraries.push(shared),
         }
     }
     objects.sort_by_key(|object| object.id);
-    opener.add_dependencies(&objects)
+    libraries.sort_by_key(|library| library.id);
+    opener.add_dependencies(&objects) | opener.add_needed(&libraries)
 }
 
 fn parse_batch(

@@ -108,6 +108,8 @@ pub struct Opener<'a> {
     remaps: Remaps,
     /// Libraries that objects have named so far.
     dependencies: HashSet<&'static [u8]>,
+    /// Shared libraries whose needs are to be linked with.
+    copying: HashSet<FileId>,
     known: HashMap<PathBuf, (FileId, FileId)>,
     ready: VecDeque<MappedInput>,
     ready_bytes: usize,
@@ -140,6 +142,7 @@ impl<'a> Opener<'a> {
             library_paths: config.library_paths.clone(),
             remaps: Remaps::read(config, problems),
             dependencies: HashSet::new(),
+            copying: HashSet::new(),
             known: HashMap::new(),
             ready: VecDeque::new(),
             ready_bytes: 0,
@@ -263,6 +266,9 @@ impl<'a> Opener<'a> {
             }
             FileKind::ElfShared(_) => {
                 let id = self.next_id();
+                if modifiers.copy_needed {
+                    self.copying.insert(id);
+                }
                 let name =
                     needed_name.unwrap_or_else(|| std::os::unix::ffi::OsStrExt::as_bytes(leaked.as_os_str()));
                 self.ready.push_back(MappedInput {

@@ -107,10 +107,10 @@ const OPTIONS: &[Opt] = &[
         t.config.remaps.push(Remap::Listed(path(v)));
         Ok(())
     }),
-    rejected(
+    switch(
         &["copy-dt-needed-entries", "add-needed"],
-        Takes::Switch,
-        "record the libraries that libraries need; name them on the command line",
+        "Link with the libraries that the libraries which follow need",
+        |t, on| t.here.copy_needed = on,
     ),
     switch(&["dependent-libraries"], "Link with the libraries that objects name (default)", |t, on| {
         t.config.dependent_libraries = on;

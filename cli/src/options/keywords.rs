@@ -4,7 +4,7 @@
 //! is warned about and ignored, as GNU ld does it.
 
 use super::values::{choice, number, page_size, pair};
-use super::{Answer, Opt, Takes, UNSUPPORTED, flag, harmless, rejected, switch, value};
+use super::{Answer, Opt, Takes, UNSUPPORTED, flag, foreign, harmless, rejected, switch, value};
 use crate::typed::Typed;
 use stages::config::{CetReport, SeparateCode, UnresolvedPolicy, Visibility};
 
@@ -152,7 +152,7 @@ pub const KEYWORDS: &[Opt] = &[
     }),
     rejected(&["rel"], Takes::Nothing, "dynamic relocations without addends"),
     rejected(&["retpolineplt"], Takes::Nothing, "a PLT against branch target injection"),
-    rejected(&["hazardplt"], Takes::Nothing, "a PLT with hazard barriers"),
+    foreign(&["hazardplt"], Takes::Nothing, "hazard barriers are for processors that expose their pipeline"),
     rejected(&["ifunc-noplt"], Takes::Nothing, "calls of indirect functions without a PLT"),
     flag(&["wxneeded"], "Write a PT_OPENBSD_WXNEEDED header", |t| t.config.z.wxneeded = true),
     flag(&["nobtcfi"], "Write a PT_OPENBSD_NOBTCFI header", |t| t.config.z.nobtcfi = true),

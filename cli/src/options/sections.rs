@@ -1,7 +1,7 @@
 //! Which sections stay, which are folded and in what order they stand.
 
 use super::values::{choice, number, path};
-use super::{Area, Opt, Takes, UNSUPPORTED, flag, harmless, maybe, rejected, switch, value};
+use super::{Area, Opt, Takes, UNSUPPORTED, flag, foreign, harmless, maybe, rejected, switch, value};
 use stages::config::{CallGraphSort, CommonSort, Icf, Permutation, SectionSort, Shuffle};
 
 pub const AREA: Area = Area { title: "Sections", options: OPTIONS };
@@ -148,7 +148,11 @@ const OPTIONS: &[Opt] = &[
     rejected(&["zero-to-bss"], Takes::Nothing, "sections of zeros without file contents"),
     rejected(&["split-by-file"], Takes::Maybe("SIZE"), "output sections split by size"),
     rejected(&["split-by-reloc"], Takes::Maybe("COUNT"), "output sections split by relocations"),
-    rejected(&["embedded-relocs"], Takes::Nothing, "relocations in a section of their own"),
+    foreign(
+        &["embedded-relocs"],
+        Takes::Nothing,
+        "it is for position independent code of a machine without a GOT",
+    ),
     rejected(&["force-group-allocation"], Takes::Nothing, "groups resolved in relocatable output"),
     rejected(&["enable-non-contiguous-regions"], Takes::Nothing, "sections that spill between regions"),
     harmless(

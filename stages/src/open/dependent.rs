@@ -1,4 +1,5 @@
-//! Libraries that objects name themselves (`.deplibs`, SHT_LLVM_DEPENDENT_LIBRARIES; LLVM, "Extensions").
+//! Libraries that inputs name themselves: objects in `.deplibs` (SHT_LLVM_DEPENDENT_LIBRARIES; LLVM, "Extensions"), and
+//! with `--copy-dt-needed-entries` shared libraries by DT_NEEDED.
 //!
 //! `#pragma comment(lib, "m")` leaves the text `m` in the object. It is looked for as lld does: as `-lm`, as a file along
 //! the library path, as a file. What is named is known only when objects have been parsed, so flow 1 runs once more for
@@ -7,11 +8,13 @@
 //! Members of archives name libraries, too, whether they come in or not. Theirs are there when wanted and do no harm when
 //! not: archives are lazy, and a shared library is recorded only if something uses it. If one cannot be found, that is
 //! an error once the member is known to come in ([`absent`]).
+//!
+//! What shared libraries need is looked for as the loader would; it is recorded in the output only if something uses it.
 
 use super::{Opened, Opener, Request, search};
 use crate::config::Modifiers;
 use crate::context::Cx;
-use crate::model::{FileId, Object};
+use crate::model::{FileId, Object, SharedObject};
 use crate::report::Problem;
 use crate::select::Selection;
 use std::ffi::OsStr;
@@ -35,6 +38,33 @@ impl Opener<'_> {
             }
         }
         !self.queue.is_empty()
+    }
+
+    /// Adds what shared libraries need, if the options say so. True if there is more to open.
+    pub fn add_needed(&mut self, libraries: &[&SharedObject]) -> bool {
+        for library in libraries.iter().filter(|library| self.copying.contains(&library.id)) {
+            for name in &library.needed {
+                if !self.dependencies.insert(name) {
+                    continue;
+                }
+                let modifiers = Modifiers { as_needed: true, copy_needed: true, ..Modifiers::default() };
+                match search::loader_path(self.config, name, library.runpath, library.origin.path) {
+                    Some(path) => self.queue.push_back(Request::Path { path, modifiers }),
+                    None => {
+                        let name = String::from_utf8_lossy(name);
+                        let message = format!("{}: cannot find {name}, which it needs", library.origin);
+                        let note = "--copy-dt-needed-entries links with it; try -rpath-link";
+                        self.problems.push(Problem::warning(message).note(note).at(library.id.0, 0));
+                    }
+                }
+            }
+        }
+        !self.queue.is_empty()
+    }
+
+    /// Whether shared libraries are asked for what they need.
+    pub fn copies_needed(&self) -> bool {
+        !self.copying.is_empty()
     }
 
     fn add_dependency(&mut self, asking: FileId, name: &'static [u8], is_lazy: bool) {
