@@ -534,6 +534,8 @@ pub struct ZFlags {
     pub unique: bool,
     /// `-Bgroup`, DF_1_GROUP.
     pub group: bool,
+    /// `rewrite-endbr`: markers for indirect branches go where nobody needs them.
+    pub rewrite_endbr: bool,
     /// `unique-symbol`: local symbols get numbers.
     pub unique_symbol: bool,
     /// `report-relative-reloc`.
@@ -737,6 +739,7 @@ impl Default for ZFlags {
             globalaudit: false,
             unique: false,
             group: false,
+            rewrite_endbr: false,
             unique_symbol: false,
             report_relative_reloc: false,
             common: None,

@@ -29,6 +29,7 @@ pub mod line_tables;
 pub mod merge;
 pub mod fold;
 pub mod order;
+pub mod markers;
 pub mod scan;
 pub mod tables;
 pub mod dynamic;

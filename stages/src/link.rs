@@ -36,6 +36,7 @@ use crate::image::Image;
 use crate::intern::{NameBatch, NameSink, SHARDS, Shard, Symbols};
 use crate::layout::{Layout, Shape};
 use crate::liveness::{self, LiveSet};
+use crate::markers;
 use crate::merge::{self, Merged};
 use crate::model::{File, Inputs, Object, Role, SharedObject};
 use crate::open::{Opened, Opener};
@@ -238,6 +239,7 @@ fn link_inputs(
             (gdb_index, debug_names::build(cx, inputs, &selection, &live))
         },
     );
+    let markers = markers::find(cx, inputs, &symbols, &provided, &selection, &live, &unwind);
     crate::shlib::check(cx, inputs, &symbols, &provided, &selection);
     cx.checkpoint()?;
 
@@ -312,6 +314,7 @@ fn link_inputs(
             debug_pools: &debug_pools,
             gdb_index: gdb_index.as_ref(),
             debug_names: debug_names.as_ref(),
+            markers: &markers,
             compressed: &[],
             targets: &[],
             debug_targets: &[],

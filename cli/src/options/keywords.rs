@@ -141,7 +141,9 @@ pub const KEYWORDS: &[Opt] = &[
     flag(&["report-relative-reloc"], "List the relative relocations of the output", |t| {
         t.config.z.report_relative_reloc = true;
     }),
-    rejected(&["rewrite-endbr"], Takes::Switch, "ENDBR instructions replaced where they are not needed"),
+    switch(&["rewrite-endbr"], "Replace ENDBR64 in functions that are only called directly", |t, on| {
+        t.config.z.rewrite_endbr = on;
+    }),
     harmless(
         &["lrodata-after-bss"],
         Takes::Switch,

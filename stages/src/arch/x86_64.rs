@@ -7,6 +7,7 @@
 //! - [`apply`]: writes a planned relocation into the bytes of its section, with range checks.
 //! - [`relax`]: the instruction sequences that are rewritten.
 //! - [`kept`]: what a relocation that stays in the output says of the bytes written for it.
+//! - [`marker`]: the instruction that indirect branches land on.
 //! - [`significance`]: which references show a function's address.
 //! - [`plt`]: the code of PLT entries.
 
@@ -16,6 +17,7 @@ pub mod plan;
 pub mod plt;
 pub mod relax;
 pub mod rows;
+pub mod marker;
 pub mod significance;
 
 pub use apply::{Applied, Overflow, Resolver, apply};

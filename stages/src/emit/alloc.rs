@@ -25,6 +25,9 @@ pub(super) fn copy_section(image: &Image, position: usize, index: u32, address: 
     let site =
         Site { image, position, object, section: index, address, env, targets: &image.targets[position] };
     site.relocate(object.relocations(section), 0, section.contents, out);
+    if !image.markers.is_empty() {
+        image.markers.rewrite(position, index, out);
+    }
 }
 
 /// Applies the relocations of a record of `.eh_frame`, whose bytes are in `out`.
