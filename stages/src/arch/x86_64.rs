@@ -37,6 +37,10 @@ pub const WORD: u64 = 8;
 /// Number of reserved slots at the start of `.got.plt`: `.dynamic`, link map, resolver.
 pub const GOT_PLT_RESERVED: u64 = 3;
 
+/// Dynamic tags that say where the PLT is, its size and that of an entry (psABI, "Dynamic Section"): DT_X86_64_PLT,
+/// DT_X86_64_PLTSZ, DT_X86_64_PLTENT.
+pub const PLT_TAGS: [i64; 3] = [0x7000_0000, 0x7000_0001, 0x7000_0003];
+
 /// Relocation types that the dynamic loader applies.
 pub mod dynamic {
     pub use object::elf::{

@@ -23,11 +23,6 @@ const DT_ANDROID_RELR_TAGS: [i64; 3] = [0x6fff_e000, 0x6fff_e001, 0x6fff_e003];
 const DT_ANDROID_RELA: i64 = 0x6000_0011;
 const DT_ANDROID_RELASZ: i64 = 0x6000_0012;
 
-/// Where the PLT is, its size and that of an entry (x86-64 psABI, "Dynamic Section").
-const DT_X86_64_PLT: i64 = 0x7000_0000;
-const DT_X86_64_PLTSZ: i64 = 0x7000_0001;
-const DT_X86_64_PLTENT: i64 = 0x7000_0003;
-
 /// What an entry's value is.
 #[derive(Debug, Clone, Copy)]
 enum Value {
@@ -232,9 +227,10 @@ fn entries(f: &Facts) -> Vec<(i64, Value)> {
     if config.z.mark_plt && (f.has)(b".plt") {
         // The entries that programs jump to: those behind ENDBR64, if there are two tables.
         let plt = if (f.has)(b".plt.sec") { b".plt.sec" } else { &b".plt"[..] };
-        put(DT_X86_64_PLT, Value::Address(plt));
-        put(DT_X86_64_PLTSZ, Value::Size(plt));
-        put(DT_X86_64_PLTENT, Value::Number(target::plt::ENTRY_SIZE));
+        let [address, size, entry] = target::PLT_TAGS;
+        put(address, Value::Address(plt));
+        put(size, Value::Size(plt));
+        put(entry, Value::Number(target::plt::ENTRY_SIZE));
     }
     if (f.has)(b".rela.dyn") {
         let is_packed = config.android_relocations;

@@ -4,7 +4,7 @@
 //! what is farther away is so because something large lies between, and that is what the reader must know to decide
 //! between a larger code model and smaller data.
 
-use crate::elf::SHF_X86_64_LARGE;
+use crate::elf::is_large;
 use crate::image::Image;
 use crate::outputs::OutputSection;
 use object::elf::SHF_ALLOC;
@@ -64,7 +64,7 @@ impl Excess {
         if !shown.is_empty() {
             notes.push(format!("in between lie {}", shown.join(", ")));
         }
-        if between.iter().any(|(_, section)| !section.has(SHF_X86_64_LARGE)) {
+        if between.iter().any(|(_, section)| !is_large(section.flags)) {
             notes.push("-mcmodel=medium puts large data where it is in nobody's way".to_string());
         }
         notes
