@@ -74,6 +74,7 @@ fn described(option: &Opt) -> String {
     match option.status {
         Status::Acts(_) => option.text.to_string(),
         Status::Harmless => format!("Ignored: {}", option.text),
+        Status::Foreign => format!("For other targets: {}", option.text),
         Status::Rejected => format!("Not supported yet: {}", option.text),
     }
 }

@@ -67,6 +67,8 @@ pub enum Status {
     Acts(Act),
     /// Accepted in silence; the option's text says why ignoring it changes nothing that matters.
     Harmless,
+    /// An error that names the option: what it is about does not exist for this target.
+    Foreign,
     /// An error that names the option: its feature is not built. The `no-` form of a refused switch asks
     /// for what happens anyway and is accepted.
     Rejected,
@@ -90,6 +92,9 @@ pub type Answer = Result<(), String>;
 
 /// The answer of an option to a value whose feature is not built.
 pub const UNSUPPORTED: &str = "not supported yet";
+
+/// The answer of an option that is about other targets.
+pub const FOREIGN: &str = "has no meaning for this target";
 
 /// One area of the table.
 pub struct Area {
@@ -144,6 +149,10 @@ const fn maybe(
 
 const fn harmless(names: &'static [&'static str], takes: Takes, why: &'static str) -> Opt {
     Opt { names, takes, text: why, status: Status::Harmless }
+}
+
+const fn foreign(names: &'static [&'static str], takes: Takes, what: &'static str) -> Opt {
+    Opt { names, takes, text: what, status: Status::Foreign }
 }
 
 const fn rejected(names: &'static [&'static str], takes: Takes, what: &'static str) -> Opt {

@@ -7,7 +7,9 @@
 //! with its value joined or in the next word; a group of letters without values (`-rs`). Everything else is
 //! an input file, and so is everything behind `--`.
 
-use crate::options::{Act, Answer, Found, Index, KEYWORDS, Opt, Status, Takes, UNSUPPORTED, long_names};
+use crate::options::{
+    Act, Answer, FOREIGN, Found, Index, KEYWORDS, Opt, Status, Takes, UNSUPPORTED, long_names,
+};
 use crate::reproduce::Spoken;
 use crate::typed::Typed;
 use crate::words::Words;
@@ -189,9 +191,11 @@ impl Parser<'_> {
     fn act(&mut self, shown: &str, found: Found, value: Option<&[u8]>) {
         let answer: Answer = match &found.option.status {
             Status::Harmless => Ok(()),
-            Status::Rejected if !found.on => Ok(()),
-            Status::Rejected => {
-                let problem = Problem::error(format!("{shown}: {UNSUPPORTED}"));
+            Status::Rejected | Status::Foreign if !found.on => Ok(()),
+            Status::Rejected | Status::Foreign => {
+                let is_foreign = matches!(found.option.status, Status::Foreign);
+                let why = if is_foreign { FOREIGN } else { UNSUPPORTED };
+                let problem = Problem::error(format!("{shown}: {why}"));
                 self.typed.problems.push(problem.note(found.option.text));
                 Ok(())
             }
@@ -347,8 +351,8 @@ mod tests {
         assert_eq!(messages(&["--threads=0"]), ["--threads=0: expected a number above 0"]);
         assert_eq!(messages(&["--icf=some"]), ["--icf=some: expected none, safe or all"]);
         assert_eq!(
-            messages(&["--section-order=x", "--execute-only"]),
-            ["--section-order=x: not supported yet", "--execute-only: not supported yet"]
+            messages(&["--task-link=x", "--embedded-relocs"]),
+            ["--task-link=x: not supported yet", "--embedded-relocs: has no meaning for this target"]
         );
     }
 

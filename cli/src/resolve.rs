@@ -9,7 +9,7 @@ use crate::options::path;
 use crate::reproduce;
 use crate::trace;
 use crate::typed::Typed;
-use stages::config::{BuildId, Config, Format, Icf, InputName, OutputKind, Strip, UnresolvedPolicy};
+use stages::config::{BuildId, Config, Format, Icf, InputName, Magic, OutputKind, Strip, UnresolvedPolicy};
 use stages::report::Problem;
 use stages::reproduce::Reproduction;
 use std::ffi::OsString;
@@ -129,6 +129,10 @@ pub fn resolve(typed: Typed, environment: Environment) -> Resolved {
     if let Some(root) = config.chroot.clone() {
         move_inputs(&mut config, &root);
     }
+    if typed.reproduce.is_some() && !config.remaps.is_empty() {
+        let message = "--remap-inputs and --reproduce contradict each other: what is packed has other names";
+        problems.push(Problem::error(message));
+    }
     config.reproduce = typed.reproduce.map(|file| Reproduction {
         file: file.unwrap_or_else(|| {
             let mut name = config.output.clone().into_os_string();
@@ -212,6 +216,14 @@ fn contradictions(config: &Config) -> Vec<Problem> {
     check(
         config.kind == OutputKind::Relocatable && is_separate,
         "-r and --separate-debug-file contradict each other",
+    );
+    check(
+        !config.why_live.is_empty() && !config.gc_sections,
+        "--why-live needs --gc-sections: without it everything is live",
+    );
+    check(
+        config.execute_only && (!config.rosegment || config.magic != Magic::Zmagic),
+        "--execute-only contradicts --no-rosegment, -n and -N: data would share the segment of code",
     );
     check(is_flat && is_separate, "--oformat=binary and --separate-debug-file contradict each other");
     check(

@@ -5,6 +5,7 @@
 //! [`part_range`] and [`write_part`] are called once every address is known, for one part of a chunk at a time, on any
 //! worker.
 
+mod android;
 mod debug_names;
 mod dynamic_section;
 mod dynamic_symbols;
@@ -17,12 +18,14 @@ mod kept;
 mod notes;
 mod plt;
 mod relocations;
+mod sframe;
 mod symtab;
 
 pub use eh_frame::UnwindPlan;
 pub use headers::{file_headers, section_headers};
 pub use kept::KeptPlan;
 pub use notes::{package_note, properties as merged_properties};
+pub use sframe::SFramePlan;
 pub use symtab::SymbolTablePlan;
 
 use crate::arch::target;
@@ -47,6 +50,9 @@ use object::elf::{
     SHT_DYNSYM, SHT_GNU_HASH, SHT_GNU_VERDEF, SHT_GNU_VERNEED, SHT_GNU_VERSYM, SHT_HASH, SHT_NOBITS,
     SHT_NOTE, SHT_PROGBITS, SHT_RELA, SHT_RELR, SHT_STRTAB, SHT_SYMTAB, SHT_SYMTAB_SHNDX,
 };
+
+/// SHT_RELR before the gABI had a number for it.
+const SHT_ANDROID_RELR: u32 = 0x6fff_ff00;
 
 /// A part of the output that the linker makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +95,8 @@ pub enum Chunk {
     EhFrameHdr,
     /// `.eh_frame`.
     EhFrame,
+    /// `.sframe`.
+    SFrame,
     /// `.dynamic`.
     Dynamic,
     /// `.got`.
@@ -152,6 +160,8 @@ pub struct Sizing<'a> {
 pub struct Sizes {
     /// `.eh_frame`.
     pub unwind: UnwindPlan,
+    /// `.sframe`.
+    pub sframe: SFramePlan,
     /// Position of `.eh_frame` among the output sections.
     pub eh_frame_output: u32,
     /// `.symtab` and `.strtab`.
@@ -168,6 +178,8 @@ pub struct Sizes {
     pub ibt: bool,
     /// `.relr.dyn`, in words; grows while layout is repeated.
     pub relr: Vec<u64>,
+    /// `.rela.dyn` as Android packs it; empty if it is not packed.
+    pub packed: Vec<u8>,
     /// Offset and size of each part of `.debug_names`.
     pub debug_names: Vec<(u64, u64)>,
     /// Offset and size of each part of `.gdb_index`.
@@ -210,10 +222,18 @@ pub fn add(s: &Sizing, names: OutputNames, outputs: &mut Outputs) -> Sizes {
     add_dynamic(s, list);
     let size = relocations.rela_dyn_size();
     if size > 0 {
-        list.push(table(word(b".rela.dyn", SHT_RELA, SHF_ALLOC, Chunk::RelaDyn, size), 24));
+        list.push(match config.android_relocations {
+            // As long as it has to be: that depends on addresses.
+            true => {
+                let sh_type = android::SHT_ANDROID_RELA;
+                table(word(b".rela.dyn", sh_type, SHF_ALLOC, Chunk::RelaDyn, 1), 1)
+            }
+            false => table(word(b".rela.dyn", SHT_RELA, SHF_ALLOC, Chunk::RelaDyn, size), 24),
+        });
     }
     if relocations.has_relr() {
-        list.push(table(word(b".relr.dyn", SHT_RELR, SHF_ALLOC, Chunk::RelrDyn, 0), 8));
+        let sh_type = if config.android_relr_tags { SHT_ANDROID_RELR } else { SHT_RELR };
+        list.push(table(word(b".relr.dyn", sh_type, SHF_ALLOC, Chunk::RelrDyn, 0), 8));
     }
     add_plt(s, list, ibt);
     if unwind.size > 0 {
@@ -222,6 +242,10 @@ pub fn add(s: &Sizing, names: OutputNames, outputs: &mut Outputs) -> Sizes {
             let size = eh_frame::header_size(&unwind);
             list.push(synthesized(b".eh_frame_hdr", SHT_PROGBITS, SHF_ALLOC, Chunk::EhFrameHdr, size, 2));
         }
+    }
+    let sframe = sframe::plan(s);
+    if sframe.size > 0 {
+        list.push(word(b".sframe", sframe.sh_type, SHF_ALLOC, Chunk::SFrame, sframe.size));
     }
     add_storage(s, list);
     if !outputs_have(list, b".comment") {
@@ -274,6 +298,7 @@ pub fn add(s: &Sizing, names: OutputNames, outputs: &mut Outputs) -> Sizes {
     }
     Sizes {
         unwind,
+        sframe,
         eh_frame_output: eh_frame_output.map_or(u32::MAX, |p| p as u32),
         symtab,
         kept,
@@ -282,6 +307,7 @@ pub fn add(s: &Sizing, names: OutputNames, outputs: &mut Outputs) -> Sizes {
         properties: note,
         ibt,
         relr: Vec::new(),
+        packed: Vec::new(),
         debug_names: s.debug_names.map_or(Vec::new(), DebugNames::parts),
         gdb_index: s.gdb_index.map_or(Vec::new(), GdbIndex::parts),
         shstrtab,
@@ -429,7 +455,7 @@ pub fn part_count(sizes: &Sizes, chunk: Chunk) -> usize {
         Chunk::EhFrame => sizes.unwind.part_count(),
         Chunk::Symtab => sizes.symtab.symtab_parts(),
         Chunk::Strtab => sizes.symtab.strtab_parts(),
-        Chunk::RelaDyn => sizes.relocations.part_count(),
+        Chunk::RelaDyn if sizes.packed.is_empty() => sizes.relocations.part_count(),
         Chunk::KeptRelocations(table) => sizes.kept.part_count(table),
         _ => 1,
     }
@@ -443,7 +469,7 @@ pub fn part_range(sizes: &Sizes, chunk: Chunk, part: usize, size: u64) -> (u64, 
         Chunk::EhFrame => sizes.unwind.part_range(part),
         Chunk::Symtab => sizes.symtab.symtab_part(part),
         Chunk::Strtab => sizes.symtab.strtab_part(part),
-        Chunk::RelaDyn => sizes.relocations.part_range(part),
+        Chunk::RelaDyn if sizes.packed.is_empty() => sizes.relocations.part_range(part),
         Chunk::KeptRelocations(table) => sizes.kept.part_range(table, part),
         _ => (0, size),
     }
@@ -483,6 +509,7 @@ pub fn write_part(image: &Image, chunk: Chunk, part: usize, address: u64, out: &
         Chunk::Versions => dynamic_symbols::write_versions(image, out),
         Chunk::VersionDefinitions => dynamic_symbols::write_verdef(image, out),
         Chunk::VersionNeeds => dynamic_symbols::write_verneed(image, out),
+        Chunk::RelaDyn if !image.sizes.packed.is_empty() => out.copy_from_slice(&image.sizes.packed),
         Chunk::RelaDyn => relocations::write_rela_dyn(image, part, out),
         Chunk::RelrDyn => {
             for (word, out) in image.sizes.relr.iter().zip(out.chunks_exact_mut(8)) {
@@ -495,6 +522,7 @@ pub fn write_part(image: &Image, chunk: Chunk, part: usize, address: u64, out: &
         Chunk::PltSec => plt::write_plt_sec(image, address, out),
         Chunk::EhFrameHdr => eh_frame::write_header(image, address, out),
         Chunk::EhFrame => eh_frame::write(image, part, address, out),
+        Chunk::SFrame => sframe::write(image, address, out),
         Chunk::Dynamic => dynamic_section::write(image, out),
         Chunk::Got => got::write_got(image, out),
         Chunk::GotPlt => got::write_got_plt(image, out),
@@ -523,6 +551,29 @@ pub fn write_part(image: &Image, chunk: Chunk, part: usize, address: u64, out: &
         Chunk::Strtab => symtab::write_strtab(image, part, out),
         Chunk::Shstrtab => out.copy_from_slice(&image.sizes.shstrtab.1),
     }
+}
+
+/// `-z report-relative-reloc`.
+pub fn report_relative(image: &Image) {
+    if image.cx.config.z.report_relative_reloc {
+        relocations::report_relative(image);
+    }
+}
+
+/// With `--pack-dyn-relocs=android`: the packed relocations, if layout must be repeated with them.
+pub fn pack_relocations(image: &Image) -> Option<Vec<u8>> {
+    let is_wanted = image.cx.config.android_relocations && image.sizes.relocations.rela_dyn_size() > 0;
+    if is_wanted { android::pack(image) } else { None }
+}
+
+/// Makes room for packed relocations.
+pub fn set_packed(sizes: &mut Sizes, outputs: &mut Outputs, packed: Vec<u8>) {
+    let section = outputs.sections.iter_mut().find(|section| section.name == b".rela.dyn");
+    if let Some(section) = section {
+        section.size = packed.len() as u64;
+        section.members.iter_mut().for_each(|member| member.size = packed.len() as u64);
+    }
+    sizes.packed = packed;
 }
 
 /// Encodes `.relr.dyn` from the addresses of this layout; returns true if it got longer and layout must be repeated.

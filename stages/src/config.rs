@@ -44,6 +44,10 @@ pub struct Config {
     /// Directories to search for libraries, in order: `-L`, then the system's own unless `-nostdlib`, with
     /// `=` and `$SYSROOT` already replaced.
     pub library_paths: Vec<PathBuf>,
+    /// `--remap-inputs`, `--remap-inputs-file`, in order.
+    pub remaps: Vec<Remap>,
+    /// `--no-dependent-libraries` turns this off: objects name libraries themselves.
+    pub dependent_libraries: bool,
     /// `--sysroot`.
     pub sysroot: Option<PathBuf>,
     /// `-nostdlib`: only `-L` directories are searched (SEARCH_DIR of scripts is ignored).
@@ -124,6 +128,8 @@ pub struct Config {
     pub allow_shlib_undefined: Option<bool>,
     /// `-z muldefs`/`--allow-multiple-definition`.
     pub allow_multiple_definition: bool,
+    /// `--disable-multiple-abs-defs`: symbols that `-R` brings along have no second definition.
+    pub multiple_abs_defs_are_errors: bool,
     /// `-d`: allocate tentative definitions even under `-r`.
     pub define_common: bool,
     /// `--warn-common`.
@@ -153,6 +159,8 @@ pub struct Config {
     /// `-plugin` and what belongs to it.
     pub lto: Lto,
 
+    /// `--discard-section`: globs of names of input sections.
+    pub discard_sections: Vec<Vec<u8>>,
     /// `-s`, `-S`.
     pub strip: Strip,
     /// `-x`, `-X`, `--discard-none`.
@@ -161,6 +169,8 @@ pub struct Config {
     pub build_id: BuildId,
     /// `--eh-frame-hdr`.
     pub eh_frame_hdr: bool,
+    /// `--discard-sframe`: no `.sframe`.
+    pub discard_sframe: bool,
     /// `--emit-relocs`/`-q`.
     pub emit_relocs: bool,
     /// `--compress-debug-sections`.
@@ -173,15 +183,23 @@ pub struct Config {
     pub debug_names: bool,
     /// `--gdb-index`.
     pub gdb_index: bool,
+    /// `--no-gnu-unique`: STB_GNU_UNIQUE symbols are plain global ones.
+    pub plain_unique: bool,
 
     /// `-z` keywords and their long forms.
     pub z: ZFlags,
     /// `--pack-dyn-relocs=relr`/`-z pack-relative-relocs`.
     pub relr: bool,
+    /// `--pack-dyn-relocs=android`: `.rela.dyn` is packed as Android does it.
+    pub android_relocations: bool,
+    /// `--use-android-relr-tags`: what Android called these before they had numbers in the gABI.
+    pub android_relr_tags: bool,
     /// `--no-relax` turns this off.
     pub relax: bool,
     /// `--rosegment` (default with `-z separate-code`).
     pub rosegment: bool,
+    /// `--execute-only`: segments of code without PF_R.
+    pub execute_only: bool,
     /// `--image-base`/`-Ttext-segment`.
     pub image_base: Option<u64>,
     /// `--section-start=NAME=ADDR`, `-Ttext`, `-Tdata`, `-Tbss`.
@@ -203,6 +221,10 @@ pub struct Config {
     pub symbol_counts: Option<PathBuf>,
     /// `--why-extract`: write who brought in archive members here (`-` is standard output).
     pub why_extract: Option<PathBuf>,
+    /// `--print-archive-stats`: write how many members archives have here (`-` is standard output).
+    pub archive_stats: Option<PathBuf>,
+    /// `--why-live`: globs of symbols to explain.
+    pub why_live: Vec<Vec<u8>>,
     /// `-t`/`--trace`: list the input files on standard output.
     pub trace_inputs: bool,
     /// `--trace`: phase table; `--trace=FILE`: profile written to FILE.
@@ -287,11 +309,22 @@ pub enum InputName {
     Script(PathBuf),
 }
 
+/// Inputs that others are read for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Remap {
+    /// `--remap-inputs`: a glob and the file.
+    One(Vec<u8>, PathBuf),
+    /// `--remap-inputs-file`: a file of such pairs.
+    Listed(PathBuf),
+}
+
 /// Positional options, as `--push-state` saves them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Modifiers {
     /// `--as-needed`.
     pub as_needed: bool,
+    /// `--copy-dt-needed-entries`: what a shared library needs is as good as named.
+    pub copy_needed: bool,
     /// `-Bstatic`: `-l` looks only for archives.
     pub prefer_static: bool,
     /// `--whole-archive`.
@@ -499,6 +532,20 @@ pub struct ZFlags {
     pub globalaudit: bool,
     /// `unique`, DF_GNU_1_UNIQUE.
     pub unique: bool,
+    /// `-Bgroup`, DF_1_GROUP.
+    pub group: bool,
+    /// `rewrite-endbr`: markers for indirect branches go where nobody needs them.
+    pub rewrite_endbr: bool,
+    /// `unique-symbol`: local symbols get numbers.
+    pub unique_symbol: bool,
+    /// `report-relative-reloc`.
+    pub report_relative_reloc: bool,
+    /// `common`, `nocommon`: tentative definitions under `-r` are STT_COMMON, or STT_OBJECT.
+    pub common: Option<bool>,
+    /// `memory-seal`, GNU_PROPERTY_MEMORY_SEAL.
+    pub memory_seal: bool,
+    /// `mark-plt`, DT_X86_64_PLT and relatives.
+    pub mark_plt: bool,
     /// `wxneeded`, PT_OPENBSD_WXNEEDED.
     pub wxneeded: bool,
     /// `nobtcfi`, PT_OPENBSD_NOBTCFI.
@@ -519,6 +566,8 @@ pub struct ZFlags {
     pub isa_needed: u32,
     /// `keep-text-section-prefix`.
     pub keep_text_section_prefix: bool,
+    /// `keep-data-section-prefix`.
+    pub keep_data_section_prefix: bool,
     /// `nosectionheader`: no section header table, and nothing that only it leads to.
     pub no_section_header: bool,
     /// `rodynamic`: `.dynamic` is read-only.
@@ -560,6 +609,8 @@ impl Default for Config {
             no_dynamic_linker: false,
             inputs: Vec::new(),
             library_paths: Vec::new(),
+            remaps: Vec::new(),
+            dependent_libraries: true,
             sysroot: None,
             nostdlib: false,
             entry: None,
@@ -597,6 +648,7 @@ impl Default for Config {
             unresolved: Unresolved { in_objects: UnresolvedPolicy::Error, in_shared_output: false },
             allow_shlib_undefined: None,
             allow_multiple_definition: false,
+            multiple_abs_defs_are_errors: false,
             define_common: false,
             warn_common: false,
             warn_backrefs: false,
@@ -610,20 +662,26 @@ impl Default for Config {
             merge_tails: false,
             ordering: Ordering::default(),
             lto: Lto::default(),
+            discard_sections: Vec::new(),
             strip: Strip::None,
             discard: Discard::Default,
             build_id: BuildId::None,
             eh_frame_hdr: false,
+            discard_sframe: false,
             emit_relocs: false,
             compress_debug: DebugCompression::None,
             compress_sections: Vec::new(),
             separate_debug_file: None,
             debug_names: false,
             gdb_index: false,
+            plain_unique: false,
             z: ZFlags::default(),
             relr: false,
+            android_relocations: false,
+            android_relr_tags: false,
             relax: true,
             rosegment: true,
+            execute_only: false,
             image_base: None,
             section_starts: Vec::new(),
             package_metadata: None,
@@ -634,6 +692,8 @@ impl Default for Config {
             cref: false,
             symbol_counts: None,
             why_extract: None,
+            archive_stats: None,
+            why_live: Vec::new(),
             trace_inputs: false,
             profile: Profile::Off,
             stats: false,
@@ -678,6 +738,13 @@ impl Default for ZFlags {
             loadfltr: false,
             globalaudit: false,
             unique: false,
+            group: false,
+            rewrite_endbr: false,
+            unique_symbol: false,
+            report_relative_reloc: false,
+            common: None,
+            memory_seal: false,
+            mark_plt: false,
             wxneeded: false,
             nobtcfi: false,
             lam_u48: false,
@@ -688,6 +755,7 @@ impl Default for ZFlags {
             cet_report: CetReport::None,
             isa_needed: 0,
             keep_text_section_prefix: false,
+            keep_data_section_prefix: false,
             no_section_header: false,
             rodynamic: false,
             dead_reloc_in_nonalloc: Vec::new(),

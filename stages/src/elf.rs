@@ -5,6 +5,7 @@ pub mod identify;
 pub mod compressed;
 pub mod crel;
 pub mod properties;
+pub mod sframe;
 pub mod write;
 
 use object::LittleEndian as LE;
@@ -61,5 +62,10 @@ pub fn section_headers(data: &'static [u8], header: &Ehdr) -> Option<&'static [S
 
 /// A section of the large code model (x86-64 psABI, "Section Flags").
 pub const SHF_X86_64_LARGE: u32 = 0x1000_0000;
+
+/// Whether a section may be out of reach of code of the small model.
+pub fn is_large(flags: u32) -> bool {
+    flags & SHF_X86_64_LARGE != 0
+}
 /// A tentative definition of the large code model (x86-64 psABI, "Special Section Indexes").
 pub const SHN_X86_64_LCOMMON: u16 = 0xff02;

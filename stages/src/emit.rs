@@ -10,6 +10,7 @@
 
 mod alloc;
 mod debug;
+mod overflow;
 mod owners;
 mod target;
 

@@ -10,6 +10,7 @@ use crate::gdb_index::GdbIndex;
 use crate::intern::Symbols;
 use crate::layout::Layout;
 use crate::liveness::LiveSet;
+use crate::markers::Markers;
 use crate::merge::{MemberId, Merged, Placed};
 use crate::model::{Inputs, Object, SectionKind, SymbolId};
 use crate::outputs::{OutputSection, Outputs};
@@ -63,6 +64,8 @@ pub struct Image<'a> {
     pub debug_names: Option<&'a DebugNames>,
     /// The index of debug information.
     pub gdb_index: Option<&'a GdbIndex>,
+    /// Markers for indirect branches that are not needed.
+    pub markers: &'a Markers,
     /// Compressed sections.
     pub compressed: &'a [crate::compress::CompressedSection],
     /// For each live object, the value of each symbol; see [`crate::emit::Target`].

@@ -25,6 +25,9 @@ use object::elf::{
     PT_LOAD, PT_NOTE, PT_PHDR, PT_TLS, SHF_ALLOC, SHF_EXECINSTR, SHF_TLS, SHF_WRITE, SHT_NOBITS, SHT_NOTE,
 };
 
+/// Where stack traces without registers are described.
+const PT_GNU_SFRAME: u32 = 0x6474_e554;
+
 /// What shapes the image.
 #[derive(Debug, Clone)]
 pub struct Shape {
@@ -54,6 +57,8 @@ pub struct Shape {
     pub starts: Vec<(Vec<u8>, u64)>,
     /// Read-only data may share the code's segment (`--no-rosegment`, `-n`).
     pub merge_rodata_with_code: bool,
+    /// Code cannot be read (`--execute-only`).
+    pub execute_only: bool,
     /// How segments relate to pages.
     pub magic: Magic,
     /// The file begins with headers.
@@ -175,7 +180,7 @@ fn class_of(section: &OutputSection, shape: &Shape) -> Class {
                 b".ctors" => 5,
                 b".dtors" => 6,
                 b".jcr" => 7,
-                b".data.rel.ro" => 8,
+                b".data.rel.ro" | b".data.rel.ro.hot" | b".data.rel.ro.unlikely" => 8,
                 b".bss.rel.ro" => 9,
                 b".dynamic" => 10,
                 b".got" => 11,
@@ -221,8 +226,9 @@ fn class_of(section: &OutputSection, shape: &Shape) -> Class {
         b".rodata" => Class::ReadOnly(0),
         b".eh_frame_hdr" => Class::ReadOnly(2),
         b".eh_frame" => Class::ReadOnly(3),
-        b".gcc_except_table" => Class::ReadOnly(4),
-        b".dynamic" => Class::ReadOnly(5),
+        b".sframe" => Class::ReadOnly(4),
+        b".gcc_except_table" => Class::ReadOnly(5),
+        b".dynamic" => Class::ReadOnly(6),
         _ => Class::ReadOnly(1),
     }
 }
@@ -234,6 +240,9 @@ fn is_relro(section: &OutputSection, shape: &Shape) -> bool {
         && match section.name {
             b".preinit_array" | b".init_array" | b".fini_array" | b".ctors" | b".dtors" | b".jcr"
             | b".data.rel.ro" | b".bss.rel.ro" | b".dynamic" | b".got" => true,
+            b".data.rel.ro.hot" | b".data.rel.ro.unlikely" | b".bss.rel.ro.hot" | b".bss.rel.ro.unlikely" => {
+                true
+            }
             b".got.plt" => shape.now,
             _ => section.has(SHF_TLS),
         }
@@ -247,6 +256,9 @@ fn load_flags(section: &OutputSection, shape: &Shape) -> u32 {
     }
     if section.has(SHF_EXECINSTR) {
         flags |= if shape.magic == Magic::Omagic { PF_X | PF_W } else { PF_X };
+        if shape.execute_only {
+            flags &= !PF_R;
+        }
     }
     flags
 }
@@ -615,6 +627,7 @@ impl<'a> Placer<'a> {
             });
         }
         list.extend(at(PT_GNU_EH_FRAME, PF_R, b".eh_frame_hdr", 4));
+        list.extend(at(PT_GNU_SFRAME, PF_R, b".sframe", 8));
         for (p_type, flags) in &self.shape.marks {
             let (p_type, flags) = (*p_type, *flags);
             list.push(Segment {

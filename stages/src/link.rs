@@ -36,8 +36,9 @@ use crate::image::Image;
 use crate::intern::{NameBatch, NameSink, SHARDS, Shard, Symbols};
 use crate::layout::{Layout, Shape};
 use crate::liveness::{self, LiveSet};
+use crate::markers;
 use crate::merge::{self, Merged};
-use crate::model::{File, Inputs, Role};
+use crate::model::{File, Inputs, Object, Role, SharedObject};
 use crate::open::{Opened, Opener};
 use crate::order;
 use crate::outputs::{self, Outputs};
@@ -186,6 +187,7 @@ fn link_inputs(
         compiled.check_late(cx, inputs, &selection);
     }
     account::selected(cx, &selection);
+    crate::open::absent_dependencies(cx, &selection, inputs, opened);
     crate::inflate::inflate(cx, inputs, &selection);
     crate::line_tables::reduce(cx, inputs, &selection);
     cx.checkpoint()?;
@@ -237,6 +239,7 @@ fn link_inputs(
             (gdb_index, debug_names::build(cx, inputs, &selection, &live))
         },
     );
+    let markers = markers::find(cx, inputs, &symbols, &provided, &selection, &live, &unwind);
     crate::shlib::check(cx, inputs, &symbols, &provided, &selection);
     cx.checkpoint()?;
 
@@ -263,79 +266,95 @@ fn link_inputs(
     let mut sizes = cx.pool.serial("size", || chunks::add(&sizing, names, &mut outputs));
     cx.checkpoint()?;
     let shape = shape::shape(cx, inputs, &selection, &outputs);
-    let (layout, addresses) = place(
-        cx,
-        &shape,
-        inputs,
-        &symbols,
-        &provided,
-        &selection,
-        &live,
-        &tables,
-        &loaded,
-        &debug,
-        &scan,
-        &mut sizes,
-        &mut outputs,
-    );
-    shape::check_segments(cx, &layout);
-    cx.checkpoint()?;
+    loop {
+        let (layout, addresses) = place(
+            cx,
+            &shape,
+            inputs,
+            &symbols,
+            &provided,
+            &selection,
+            &live,
+            &tables,
+            &loaded,
+            &debug,
+            &scan,
+            &mut sizes,
+            &mut outputs,
+        );
+        shape::check_segments(cx, &layout);
+        cx.checkpoint()?;
 
-    let pool_addresses = |is_loaded: bool, list: &[u32]| -> Vec<u64> {
-        let address = |(n, output): (usize, &u32)| {
-            values::pool_address(&outputs, &layout, *output, is_loaded, n as u32)
+        let pool_addresses = |is_loaded: bool, list: &[u32]| -> Vec<u64> {
+            let address = |(n, output): (usize, &u32)| {
+                values::pool_address(&outputs, &layout, *output, is_loaded, n as u32)
+            };
+            list.iter().enumerate().map(address).collect()
         };
-        list.iter().enumerate().map(address).collect()
-    };
-    let loaded_pools = pool_addresses(true, &outputs.loaded_pools);
-    let debug_pools = pool_addresses(false, &outputs.debug_pools);
-    let image = Image {
-        cx,
-        inputs,
-        symbols: &symbols,
-        provided: &provided,
-        selection: &selection,
-        live: &live,
-        unwind: &unwind,
-        scan: &scan,
-        tables: &tables,
-        dynamic: &dynamic,
-        loaded: &loaded,
-        debug: &debug,
-        sizes: &sizes,
-        outputs: &outputs,
-        layout: &layout,
-        addresses: &addresses,
-        loaded_pools: &loaded_pools,
-        debug_pools: &debug_pools,
-        gdb_index: gdb_index.as_ref(),
-        debug_names: debug_names.as_ref(),
-        compressed: &[],
-        targets: &[],
-        debug_targets: &[],
-    };
-    let targets = emit::targets(&image);
-    let with_debug = if live.has_folded() { targets.len() } else { 0 };
-    let debug_targets =
-        cx.pool.map("layout/targets", with_debug, 8, |n| emit::for_debug(&image, n, &targets[n]));
-    let image = Image { targets: &targets, debug_targets: &debug_targets, ..image };
-    crate::symbol_counts::write(cx, inputs, &selection)?;
+        let loaded_pools = pool_addresses(true, &outputs.loaded_pools);
+        let debug_pools = pool_addresses(false, &outputs.debug_pools);
+        let image = Image {
+            cx,
+            inputs,
+            symbols: &symbols,
+            provided: &provided,
+            selection: &selection,
+            live: &live,
+            unwind: &unwind,
+            scan: &scan,
+            tables: &tables,
+            dynamic: &dynamic,
+            loaded: &loaded,
+            debug: &debug,
+            sizes: &sizes,
+            outputs: &outputs,
+            layout: &layout,
+            addresses: &addresses,
+            loaded_pools: &loaded_pools,
+            debug_pools: &debug_pools,
+            gdb_index: gdb_index.as_ref(),
+            debug_names: debug_names.as_ref(),
+            markers: &markers,
+            compressed: &[],
+            targets: &[],
+            debug_targets: &[],
+        };
+        let targets = emit::targets(&image);
+        let with_debug = if live.has_folded() { targets.len() } else { 0 };
+        let debug_targets =
+            cx.pool.map("layout/targets", with_debug, 8, |n| emit::for_debug(&image, n, &targets[n]));
+        let image = Image { targets: &targets, debug_targets: &debug_targets, ..image };
+        if let Some(packed) = chunks::pack_relocations(&image) {
+            // Their size was not known; now it is, nearly.
+            chunks::set_packed(&mut sizes, &mut outputs, packed);
+            continue;
+        }
+        return conclude(&image, &shape, opened);
+    }
+}
+
+/// Everything behind the last layout: the output, and what options want to hear of it.
+fn conclude(image: &Image, shape: &Shape, opened: &Opened) -> Result<(), Failed> {
+    let (cx, inputs, selection) = (image.cx, image.inputs, image.selection);
+    crate::symbol_counts::write(cx, inputs, selection)?;
+    chunks::report_relative(image);
+    crate::archive_stats::write(cx, inputs, selection, opened)?;
     if !compress::is_asked_for(cx.config) {
-        write_output(&image, &shape)?;
+        write_output(image, shape)?;
     } else {
-        let compressed = compress::compress(&image);
-        let mut outputs = outputs.clone();
+        let compressed = compress::compress(image);
+        let mut outputs = image.outputs.clone();
         compress::replace(&mut outputs, &compressed);
         // Nothing that is loaded changes its size, so addresses stay what they are.
-        let layout = shape::place(cx, &outputs, &shape);
+        let layout = shape::place(cx, &outputs, shape);
         write_output(
-            &Image { outputs: &outputs, layout: &layout, compressed: &compressed, ..image },
-            &shape,
+            &Image { outputs: &outputs, layout: &layout, compressed: &compressed, ..*image },
+            shape,
         )?;
     }
-    account::dropped(&image);
-    crate::listing::statistics(cx, &image, opened);
-    crate::map_file::write(cx, &image)?;
+    account::dropped(image);
+    crate::listing::statistics(cx, image, opened);
+    crate::map_file::write(cx, image)?;
     crate::listing::dependency_file(cx, opened)
 }
 
@@ -357,37 +376,12 @@ fn ingest(cx: &Cx, compiled: Option<&Compiled>) -> Result<Ingested, Failed> {
     let mut shards: Vec<Shard> = (0..SHARDS).map(|_| Shard::new()).collect();
     let mut parsed: Vec<Parsed> = Vec::new();
 
-    let mut flow = Flow::<Failed>::new("ingest");
-    let (files, to_parse) = flow.channel::<Vec<MappedInput>>("files", 64);
-    let (names, to_intern) = flow.channel::<(usize, NameBatch)>("names", 1024);
-    let (objects, to_collect) = flow.channel::<Vec<Parsed>>("objects", 256);
-    flow.source("open", files, |files| match opener.next_batch() {
-        Some(batch) => {
-            files.send(batch);
-            Ok(Next::Continue)
+    loop {
+        run_ingest(cx, &mut opener, &mut shards, &mut parsed, seed, candidates.as_ref())?;
+        if !adds_dependencies(cx, &mut opener, &parsed) {
+            break;
         }
-        None => Ok(Next::Done),
-    });
-    flow.parallel("parse", to_parse, (names, objects), |batch: Vec<MappedInput>, (names, objects)| {
-        let (parsed, batches) = parse_batch(cx, &batch, seed, candidates.as_ref());
-        for batch in batches {
-            names.send(batch);
-        }
-        objects.send(parsed);
-        Ok(())
-    })
-    .labelled(|batch| {
-        engine::Label::from(batch.first().map_or(String::new(), |input| input.origin.to_string()))
-    });
-    flow.sharded("intern", to_intern, (), shards.iter_mut(), |number, shard, batch: NameBatch, ()| {
-        shard.intern(number, &batch);
-        Ok(())
-    });
-    flow.serial("collect", to_collect, (), |batch: Vec<Parsed>, ()| {
-        parsed.extend(batch);
-        Ok(())
-    });
-    finish(cx, flow.run(cx.pool))?;
+    }
 
     let opened = opener.finish();
     reproduce::write(cx, &opened, &parsed)?;
@@ -407,6 +401,69 @@ fn ingest(cx: &Cx, compiled: Option<&Compiled>) -> Result<Ingested, Failed> {
     let mut symbols = Symbols::seal(shards, seed);
     let inputs = cx.pool.serial("seal", || seal(cx, parsed, &mut symbols, &opened));
     Ok(Ingested { inputs, symbols, opened, session })
+}
+
+/// Flow 1 itself, for everything that is to be opened now.
+fn run_ingest(
+    cx: &Cx,
+    opener: &mut Opener,
+    shards: &mut [Shard],
+    parsed: &mut Vec<Parsed>,
+    seed: u64,
+    candidates: Option<&Candidates>,
+) -> Result<(), Failed> {
+    let mut flow = Flow::<Failed>::new("ingest");
+    let (files, to_parse) = flow.channel::<Vec<MappedInput>>("files", 64);
+    let (names, to_intern) = flow.channel::<(usize, NameBatch)>("names", 1024);
+    let (objects, to_collect) = flow.channel::<Vec<Parsed>>("objects", 256);
+    flow.source("open", files, |files| match opener.next_batch() {
+        Some(batch) => {
+            files.send(batch);
+            Ok(Next::Continue)
+        }
+        None => Ok(Next::Done),
+    });
+    flow.parallel("parse", to_parse, (names, objects), |batch: Vec<MappedInput>, (names, objects)| {
+        let (parsed, batches) = parse_batch(cx, &batch, seed, candidates);
+        for batch in batches {
+            names.send(batch);
+        }
+        objects.send(parsed);
+        Ok(())
+    })
+    .labelled(|batch| {
+        engine::Label::from(batch.first().map_or(String::new(), |input| input.origin.to_string()))
+    });
+    flow.sharded("intern", to_intern, (), shards.iter_mut(), |number, shard, batch: NameBatch, ()| {
+        shard.intern(number, &batch);
+        Ok(())
+    });
+    flow.serial("collect", to_collect, (), |batch: Vec<Parsed>, ()| {
+        parsed.extend(batch);
+        Ok(())
+    });
+    finish(cx, flow.run(cx.pool))
+}
+
+/// Whether inputs name libraries that are not among the files yet; they are to be opened next.
+fn adds_dependencies(cx: &Cx, opener: &mut Opener, parsed: &[Parsed]) -> bool {
+    let asks = |object: &Object| object.dependent_libraries != 0;
+    let has_wishes = cx.config.dependent_libraries
+        && parsed.iter().any(|parsed| matches!(&parsed.file, File::Object(object) if asks(object)));
+    if !has_wishes && !opener.copies_needed() {
+        return false;
+    }
+    let (mut objects, mut libraries): (Vec<&Object>, Vec<&SharedObject>) = (Vec::new(), Vec::new());
+    for parsed in parsed {
+        match &parsed.file {
+            File::Object(object) if has_wishes && asks(object) => objects.push(object),
+            File::Object(_) => {}
+            File::Shared(shared) => libraries.push(shared),
+        }
+    }
+    objects.sort_by_key(|object| object.id);
+    libraries.sort_by_key(|library| library.id);
+    opener.add_dependencies(&objects) | opener.add_needed(&libraries)
 }
 
 fn parse_batch(

@@ -18,6 +18,8 @@
 //!
 //! Cost: one pass over the relocations of live sections.
 
+mod why;
+
 use crate::config::OutputKind;
 use crate::context::Cx;
 use crate::gdb_index;
@@ -110,6 +112,9 @@ pub fn mark(
         if cx.config.print_gc_sections {
             marking.report();
         }
+        if !cx.config.why_live.is_empty() {
+            why::explain(&marking, symbols, provided);
+        }
     } else {
         marking.keep_all();
     }
@@ -168,14 +173,7 @@ impl Marking<'_> {
     }
 
     fn run(&mut self, symbols: &Symbols, provided: &Provided) {
-        let starts = if self.cx.config.start_stop_gc { &[] } else { provided.list.as_slice() };
-        let started: HashSet<&[u8]> = starts
-            .iter()
-            .filter_map(|p| match &p.anchor {
-                Anchor::SectionStart(name) | Anchor::SectionEnd(name) if is_c_identifier(name) => Some(*name),
-                _ => None,
-            })
-            .collect();
+        let started = self.started(provided);
         let kept: Vec<Vec<Place>> =
             self.cx.pool.map("liveness/roots", self.selection.objects.len(), 16, |i| {
                 let object = self.inputs.object(self.selection.objects[i]);
@@ -205,6 +203,16 @@ impl Marking<'_> {
             |place, distance| self.announce(*place, distance),
             |place, walk| self.visit(place, walk),
         );
+    }
+
+    /// The names of sections that are found through `__start_NAME` and `__stop_NAME`.
+    fn started<'p>(&self, provided: &'p Provided) -> HashSet<&'p [u8]> {
+        let starts = if self.cx.config.start_stop_gc { &[] } else { provided.list.as_slice() };
+        let name = |p: &'p crate::select::Provision| match &p.anchor {
+            Anchor::SectionStart(name) | Anchor::SectionEnd(name) if is_c_identifier(name) => Some(*name),
+            _ => None,
+        };
+        starts.iter().filter_map(name).collect()
     }
 
     /// Entry point, command line, exports, and what `--defsym` expressions mention.
@@ -268,7 +276,7 @@ impl Marking<'_> {
         let position = position as usize;
         let object = self.object(position);
         let section = &object.sections[index as usize];
-        if section.kind == SectionKind::EhFrame {
+        if section.kind.is_unwind() {
             // Its records are followed from the code they describe.
             return;
         }
@@ -371,7 +379,7 @@ impl Marking<'_> {
                 let id = object.section_id(index);
                 if section.is_alloc()
                     && self.is_candidate(object, index, section)
-                    && section.kind != SectionKind::EhFrame
+                    && !section.kind.is_unwind()
                     && self.state(id).load(Ordering::Relaxed) != state::LIVE
                 {
                     let name = String::from_utf8_lossy(object.section_name(index)).into_owned();
@@ -392,7 +400,7 @@ fn push_to(object: &Object, position: usize, index: u32, push: &mut impl FnMut(P
 
 /// Whether a section stays although nothing refers to it.
 fn is_kept(object: &Object, section: &Section, started: &HashSet<&[u8]>) -> bool {
-    if section.kind == SectionKind::EhFrame
+    if section.kind.is_unwind()
         || section.has(SHF_GNU_RETAIN)
         || matches!(section.sh_type, SHT_INIT_ARRAY | SHT_FINI_ARRAY | SHT_PREINIT_ARRAY)
         || section.sh_type == SHT_NOTE && !section.has(object::elf::SHF_GROUP)

@@ -84,6 +84,15 @@ pub enum SectionKind {
     Merge,
     /// `.eh_frame`, taken apart into CIEs and FDEs.
     EhFrame,
+    /// `.sframe`, taken apart into functions.
+    SFrame,
+}
+
+impl SectionKind {
+    /// Describes code, and keeps none of it.
+    pub fn is_unwind(self) -> bool {
+        matches!(self, SectionKind::EhFrame | SectionKind::SFrame)
+    }
 }
 
 /// One section header, reduced to what later stages ask for.
@@ -236,6 +245,10 @@ pub struct Object {
     pub apart: Vec<u16>,
     /// Index of the SHT_LLVM_CALL_GRAPH_PROFILE section, or 0.
     pub call_graph: u32,
+    /// Indices of the `.sframe` sections.
+    pub sframes: Vec<u32>,
+    /// Index of the SHT_LLVM_DEPENDENT_LIBRARIES section, or 0.
+    pub dependent_libraries: u32,
     /// Has `.gnu.lto_*` or `.llvm.lto` sections: intermediate code, alone (slim) or beside machine code (fat).
     pub has_intermediate_code: bool,
 }

@@ -10,13 +10,17 @@
 //!
 //! Files are mapped and never unmapped: names and contents are referred to until the output is written.
 
+mod dependent;
 mod made;
 mod map;
+mod remap;
 mod search;
 
+pub use dependent::absent as absent_dependencies;
 pub use map::map_file;
 pub use search::loader_path;
 
+use self::remap::{Remaps, Target};
 use crate::backrefs::Order;
 use crate::config::{Config, Input, InputName, Modifiers, OutputKind};
 use crate::elf::archive::{Archive, Contents};
@@ -27,7 +31,7 @@ use crate::plugin::Compiled;
 use crate::report::{Problem, Problems};
 use crate::script::{Command, FileName, ScriptInput, VersionScript, parse_script};
 use crate::select::Assignment;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 
 /// Members of an archive that travel in one batch at most.
@@ -54,8 +58,12 @@ pub struct Opened {
     pub entry: Option<Vec<u8>>,
     /// Every file that was read, as found, in order: for `--trace` and `--dependency-file`.
     pub paths: Vec<&'static Path>,
+    /// The archives, and how many members each has.
+    pub archives: Vec<(&'static Path, usize)>,
     /// The members of thin archives among them: files of their own.
     pub members: Vec<PathBuf>,
+    /// Libraries that objects name and that are nowhere: the object, and what it asks for.
+    pub absent_dependencies: Vec<(FileId, &'static [u8])>,
     /// The order of files, for `--warn-backrefs`.
     pub order: Order,
 }
@@ -97,6 +105,11 @@ pub struct Opener<'a> {
     problems: &'a Problems,
     queue: VecDeque<Request>,
     library_paths: Vec<PathBuf>,
+    remaps: Remaps,
+    /// Libraries that objects have named so far.
+    dependencies: HashSet<&'static [u8]>,
+    /// Shared libraries whose needs are to be linked with.
+    copying: HashSet<FileId>,
     known: HashMap<PathBuf, (FileId, FileId)>,
     ready: VecDeque<MappedInput>,
     ready_bytes: usize,
@@ -127,6 +140,9 @@ impl<'a> Opener<'a> {
             problems,
             queue: queue.collect(),
             library_paths: config.library_paths.clone(),
+            remaps: Remaps::read(config, problems),
+            dependencies: HashSet::new(),
+            copying: HashSet::new(),
             known: HashMap::new(),
             ready: VecDeque::new(),
             ready_bytes: 0,
@@ -217,6 +233,11 @@ impl<'a> Opener<'a> {
         modifiers: Modifiers,
         needed_name: Option<&'static [u8]>,
     ) -> Result<(), Problem> {
+        let path = match self.remaps.target(&path) {
+            Target::Itself => path,
+            Target::File(other) => other,
+            Target::Nothing => return Ok(()),
+        };
         let is_made = modifiers.format_binary || modifiers.just_symbols;
         let may_be_known = !modifiers.start_lib && !is_made;
         if let Some(known) = self.known.get(&path).copied().filter(|_| may_be_known) {
@@ -245,6 +266,9 @@ impl<'a> Opener<'a> {
             }
             FileKind::ElfShared(_) => {
                 let id = self.next_id();
+                if modifiers.copy_needed {
+                    self.copying.insert(id);
+                }
                 let name =
                     needed_name.unwrap_or_else(|| std::os::unix::ffi::OsStrExt::as_bytes(leaked.as_os_str()));
                 self.ready.push_back(MappedInput {
@@ -363,6 +387,7 @@ impl<'a> Opener<'a> {
     ) -> Result<(), Problem> {
         let name = path.display().to_string();
         let archive = Archive::parse(data, &name).map_err(|error| Problem::error(error.to_string()))?;
+        self.opened.archives.push((path, archive.members.len()));
         for member in &archive.members {
             let (container, bytes) = match &member.contents {
                 Contents::Inside(range) => {

@@ -20,6 +20,7 @@
 
 mod comdat;
 mod def;
+mod discard;
 mod defined;
 mod duplicates;
 mod exports;
@@ -97,6 +98,11 @@ impl Selection {
     /// Where a live object stands in [`Selection::objects`].
     pub fn position(&self, file: FileId) -> Option<usize> {
         self.positions.get(file.index()).filter(|position| **position != u32::MAX).map(|p| *p as usize)
+    }
+    /// Whether `--discard-section` has left out the section of a symbol's definition.
+    pub fn is_discarded(&self, id: SymbolId) -> bool {
+        let section = self.section(id);
+        section != SectionId::NONE && self.discarded[section.index()]
     }
     /// The section a symbol is defined in, `NONE` if in none.
     pub fn section(&self, id: SymbolId) -> SectionId {
@@ -196,6 +202,9 @@ pub fn select(
         defined: Definitions::default(),
     };
     selection.defined = Definitions::collect(cx, inputs, &selection);
+    if !cx.config.discard_sections.is_empty() {
+        discard::by_name(cx, inputs, &mut selection);
+    }
     versions::assign(cx, inputs, symbols, scripts, &mut selection);
     exports::decide(cx, inputs, symbols, lists, &mut selection);
     require_defined(cx, symbols, &selection);

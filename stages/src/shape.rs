@@ -47,6 +47,7 @@ pub fn shape(cx: &Cx, inputs: &Inputs, selection: &Selection, outputs: &Outputs)
         rodynamic: config.z.rodynamic,
         starts: config.section_starts.clone(),
         merge_rodata_with_code: !config.rosegment || !is_paged,
+        execute_only: config.execute_only,
         magic: config.magic,
         has_headers,
         // Without pages only programs that look for their own headers have them in memory.

@@ -65,7 +65,9 @@ const OPTIONS: &[Opt] = &[
     ),
     harmless(&["strip-discarded"], Takes::Switch, "a symbol without its section has no value to keep"),
     harmless(&["g"], Takes::Nothing, "debug information is kept unless -S or -s is given"),
-    harmless(&["discard-sframe"], Takes::Nothing, ".sframe is extra unwind information nobody must read"),
+    flag(&["discard-sframe"], "Leave out .sframe, tables for stack traces", |t| {
+        t.config.discard_sframe = true
+    }),
     harmless(&["ctf-variables"], Takes::Switch, "CTF type information is not merged"),
     harmless(&["ctf-share-types"], Takes::Value("METHOD"), "CTF type information is not merged"),
 ];

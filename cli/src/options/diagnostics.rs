@@ -104,7 +104,10 @@ const OPTIONS: &[Opt] = &[
     harmless(&["warn-ifunc-textrel"], Takes::Switch, "text relocations are errors unless asked for"),
     rejected(&["error-handling-script"], Takes::Value("FILE"), "a script that explains errors"),
     rejected(&["vs-diagnostics"], Takes::Nothing, "messages in the style of Visual Studio"),
-    rejected(&["why-live"], Takes::Value("SYMBOL"), "the reason a section is kept"),
+    value(&["why-live"], "GLOB", "Print why --gc-sections keeps the symbols that match", |t, v| {
+        t.config.why_live.push(v.to_vec());
+        Ok(())
+    }),
     value(
         &["why-extract"],
         "FILE",
@@ -114,7 +117,15 @@ const OPTIONS: &[Opt] = &[
             Ok(())
         },
     ),
-    rejected(&["print-archive-stats"], Takes::Value("FILE"), "figures about archives"),
+    value(
+        &["print-archive-stats"],
+        "FILE",
+        "Write to FILE (- prints) how many members archives have and how many came in",
+        |t, v| {
+            t.config.archive_stats = Some(path(v));
+            Ok(())
+        },
+    ),
     rejected(&["print-dependencies"], Takes::Nothing, "which symbol pulls in which"),
     value(
         &["print-symbol-counts"],

@@ -1,7 +1,7 @@
 //! What the dynamic linker reads: names, search paths, hash tables, filters, relocation formats.
 
 use super::values::{choice, path};
-use super::{Answer, Area, Opt, Takes, UNSUPPORTED, flag, harmless, rejected, value};
+use super::{Answer, Area, Opt, Takes, flag, harmless, switch, value};
 use crate::typed::Typed;
 use stages::config::HashStyle;
 
@@ -56,14 +56,28 @@ const OPTIONS: &[Opt] = &[
         join(&mut t.config.depaudit, v);
         Ok(())
     }),
-    value(&["pack-dyn-relocs"], "none|relr|android|android+relr", "Pack relative relocations", |t, v| {
-        let formats =
-            [("none", Some(false)), ("relr", Some(true)), ("android", None), ("android+relr", None)];
-        t.config.relr = choice(v, &formats)?.ok_or(UNSUPPORTED)?;
+    value(&["pack-dyn-relocs"], "none|relr|android|android+relr", "Pack dynamic relocations", |t, v| {
+        let formats = [
+            ("none", (false, false)),
+            ("relr", (true, false)),
+            ("android", (false, true)),
+            ("android+relr", (true, true)),
+        ];
+        (t.config.relr, t.config.android_relocations) = choice(v, &formats)?;
         Ok(())
     }),
-    rejected(&["use-android-relr-tags"], Takes::Switch, "the tags of old Android loaders"),
-    rejected(&["apply-dynamic-relocs"], Takes::Switch, "values in place of dynamic relocations"),
+    switch(
+        &["use-android-relr-tags"],
+        "Write DT_RELR and its section as old Android loaders know them",
+        |t, on| {
+            t.config.android_relr_tags = on;
+        },
+    ),
+    harmless(
+        &["apply-dynamic-relocs"],
+        Takes::Switch,
+        "relative relocations always have their value in place, too; loaders write it again",
+    ),
     harmless(
         &["spare-dynamic-tags"],
         Takes::Value("N"),

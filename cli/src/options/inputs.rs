@@ -1,9 +1,9 @@
 //! Input files, libraries and how they are searched and taken in.
 
-use super::values::{choice, path};
+use super::values::{choice, pair, path};
 use super::{Answer, Area, Opt, Takes, flag, harmless, rejected, switch, value};
 use crate::typed::Typed;
-use stages::config::{Input, InputName, Modifiers};
+use stages::config::{Input, InputName, Modifiers, Remap};
 
 /// The emulations (`-m`) there are.
 pub const EMULATIONS: &[&str] = &["elf_x86_64"];
@@ -98,14 +98,23 @@ const OPTIONS: &[Opt] = &[
     }),
     rejected(&["dT", "default-script"], Takes::Value("FILE"), "a default linker script"),
     rejected(&["c", "mri-script"], Takes::Value("FILE"), "MRI scripts"),
-    rejected(&["remap-inputs"], Takes::Value("GLOB=FILE"), "other files in place of inputs"),
-    rejected(&["remap-inputs-file"], Takes::Value("FILE"), "other files in place of inputs"),
-    rejected(
+    value(&["remap-inputs"], "GLOB=FILE", "Read FILE in place of inputs whose name matches GLOB", |t, v| {
+        let (glob, file) = pair(v, "GLOB=FILE")?;
+        t.config.remaps.push(Remap::One(glob.to_vec(), path(file)));
+        Ok(())
+    }),
+    value(&["remap-inputs-file"], "FILE", "Do so for each line GLOB=FILE of this file", |t, v| {
+        t.config.remaps.push(Remap::Listed(path(v)));
+        Ok(())
+    }),
+    switch(
         &["copy-dt-needed-entries", "add-needed"],
-        Takes::Switch,
-        "record the libraries that libraries need; name them on the command line",
+        "Link with the libraries that the libraries which follow need",
+        |t, on| t.here.copy_needed = on,
     ),
-    rejected(&["dependent-libraries"], Takes::Switch, "libraries named inside objects (.deplibs)"),
+    switch(&["dependent-libraries"], "Link with the libraries that objects name (default)", |t, on| {
+        t.config.dependent_libraries = on;
+    }),
     harmless(&["EB"], Takes::Nothing, "the target has one order of bytes, whatever is asked for"),
     harmless(&["EL"], Takes::Nothing, "x86-64 is little-endian"),
     harmless(&["A", "architecture"], Takes::Value("ARCH"), "the emulation says it all"),

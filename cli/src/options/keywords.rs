@@ -4,7 +4,7 @@
 //! is warned about and ignored, as GNU ld does it.
 
 use super::values::{choice, number, page_size, pair};
-use super::{Answer, Opt, Takes, UNSUPPORTED, flag, harmless, rejected, switch, value};
+use super::{Answer, Opt, Takes, UNSUPPORTED, flag, foreign, harmless, rejected, switch, value};
 use crate::typed::Typed;
 use stages::config::{CetReport, SeparateCode, UnresolvedPolicy, Visibility};
 
@@ -98,7 +98,9 @@ pub const KEYWORDS: &[Opt] = &[
     switch(&["keep-text-section-prefix"], "Keep .text.hot, .text.unlikely and others apart", |t, on| {
         t.config.z.keep_text_section_prefix = on;
     }),
-    rejected(&["keep-data-section-prefix"], Takes::Switch, ".data.hot and others kept apart"),
+    switch(&["keep-data-section-prefix"], "Keep .data.hot, .rodata.unlikely and others apart", |t, on| {
+        t.config.z.keep_data_section_prefix = on;
+    }),
     switch(&["start-stop-gc"], "References to __start_ and __stop_ keep no sections", |t, on| {
         t.config.start_stop_gc = on;
     }),
@@ -122,17 +124,37 @@ pub const KEYWORDS: &[Opt] = &[
         t.config.z.no_section_header = !on;
     }),
     value(&["dead-reloc-in-nonalloc"], "GLOB=N", "Value for references to sections left out", dead_reloc),
-    rejected(&["unique-symbol"], Takes::Switch, "local symbols with distinct names"),
+    switch(&["unique-symbol"], "Append a number to the name of each local symbol", |t, on| {
+        t.config.z.unique_symbol = on;
+    }),
     rejected(&["indirect-extern-access"], Takes::Switch, "indirect access to external symbols"),
-    rejected(&["mark-plt"], Takes::Switch, "dynamic tags about the PLT"),
-    rejected(&["memory-seal"], Takes::Switch, "sealed memory"),
-    rejected(&["report-relative-reloc"], Takes::Nothing, "a list of relative relocations"),
-    rejected(&["rewrite-endbr"], Takes::Switch, "ENDBR instructions replaced where they are not needed"),
-    rejected(&["lrodata-after-bss"], Takes::Switch, "large read-only data behind .bss"),
-    rejected(&["common"], Takes::Switch, "STT_COMMON symbols"),
+    switch(
+        &["mark-plt"],
+        "Tell loaders where the PLT is (they must ignore addends of its relocations)",
+        |t, on| {
+            t.config.z.mark_plt = on;
+        },
+    ),
+    switch(&["memory-seal"], "Ask the loader to seal the mappings of the output", |t, on| {
+        t.config.z.memory_seal = on;
+    }),
+    flag(&["report-relative-reloc"], "List the relative relocations of the output", |t| {
+        t.config.z.report_relative_reloc = true;
+    }),
+    switch(&["rewrite-endbr"], "Replace ENDBR64 in functions that are only called directly", |t, on| {
+        t.config.z.rewrite_endbr = on;
+    }),
+    harmless(
+        &["lrodata-after-bss"],
+        Takes::Switch,
+        "large read-only data is behind .bss with all that is large, where it is in nobody's way",
+    ),
+    switch(&["common"], "Under -r, give tentative definitions the type STT_COMMON", |t, on| {
+        t.config.z.common = Some(on);
+    }),
     rejected(&["rel"], Takes::Nothing, "dynamic relocations without addends"),
     rejected(&["retpolineplt"], Takes::Nothing, "a PLT against branch target injection"),
-    rejected(&["hazardplt"], Takes::Nothing, "a PLT with hazard barriers"),
+    foreign(&["hazardplt"], Takes::Nothing, "hazard barriers are for processors that expose their pipeline"),
     rejected(&["ifunc-noplt"], Takes::Nothing, "calls of indirect functions without a PLT"),
     flag(&["wxneeded"], "Write a PT_OPENBSD_WXNEEDED header", |t| t.config.z.wxneeded = true),
     flag(&["nobtcfi"], "Write a PT_OPENBSD_NOBTCFI header", |t| t.config.z.nobtcfi = true),

@@ -1,7 +1,7 @@
 //! The kind of file to write, where it goes, its addresses and its notes.
 
 use super::values::{address, choice, hex_bytes, number, pair, path, percent_decoded};
-use super::{Answer, Area, Opt, Takes, flag, harmless, maybe, rejected, switch, value};
+use super::{Answer, Area, Opt, Takes, flag, foreign, harmless, maybe, rejected, switch, value};
 use crate::typed::Typed;
 use stages::config::{BuildId, Format, Magic, OutputKind};
 
@@ -95,10 +95,20 @@ const OPTIONS: &[Opt] = &[
     }),
     flag(&["repro"], "Pack them into OUTPUT.repro.tar", |t| t.reproduce = Some(None)),
     rejected(&["print-memory-usage"], Takes::Nothing, "a table of memory regions"),
-    rejected(&["execute-only"], Takes::Switch, "code that cannot be read"),
-    rejected(&["out-implib"], Takes::Value("FILE"), "import libraries"),
-    rejected(&["in-implib"], Takes::Value("FILE"), "import libraries"),
-    rejected(&["cmse-implib"], Takes::Nothing, "import libraries"),
+    switch(&["execute-only"], "Make code unreadable where the processor can", |t, on| {
+        t.config.execute_only = on;
+    }),
+    foreign(
+        &["out-implib"],
+        Takes::Value("FILE"),
+        "import libraries are for Windows and secure-state code of other machines",
+    ),
+    foreign(
+        &["in-implib"],
+        Takes::Value("FILE"),
+        "import libraries are for secure-state code of other machines",
+    ),
+    foreign(&["cmse-implib"], Takes::Nothing, "import libraries are for secure-state code of other machines"),
     harmless(&["print-map-discarded"], Takes::Switch, "it only changes the link map"),
     harmless(
         &["enable-linker-version"],

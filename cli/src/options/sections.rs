@@ -1,7 +1,7 @@
 //! Which sections stay, which are folded and in what order they stand.
 
 use super::values::{choice, number, path};
-use super::{Area, Opt, Takes, UNSUPPORTED, flag, harmless, maybe, rejected, switch, value};
+use super::{Area, Opt, Takes, UNSUPPORTED, flag, foreign, harmless, maybe, rejected, switch, value};
 use stages::config::{CallGraphSort, CommonSort, Icf, Permutation, SectionSort, Shuffle};
 
 pub const AREA: Area = Area { title: "Sections", options: OPTIONS };
@@ -140,11 +140,19 @@ const OPTIONS: &[Opt] = &[
             Err(UNSUPPORTED.to_string())
         }
     }),
-    rejected(&["discard-section"], Takes::Value("GLOB"), "leaving out sections by name"),
+    value(&["discard-section"], "GLOB", "Leave out input sections whose name matches GLOB", |t, v| {
+        t.config.discard_sections.push(v.to_vec());
+        Ok(())
+    }),
+    flag(&["no-discard-section"], "Take back --discard-section", |t| t.config.discard_sections.clear()),
     rejected(&["zero-to-bss"], Takes::Nothing, "sections of zeros without file contents"),
     rejected(&["split-by-file"], Takes::Maybe("SIZE"), "output sections split by size"),
     rejected(&["split-by-reloc"], Takes::Maybe("COUNT"), "output sections split by relocations"),
-    rejected(&["embedded-relocs"], Takes::Nothing, "relocations in a section of their own"),
+    foreign(
+        &["embedded-relocs"],
+        Takes::Nothing,
+        "it is for position independent code of a machine without a GOT",
+    ),
     rejected(&["force-group-allocation"], Takes::Nothing, "groups resolved in relocatable output"),
     rejected(&["enable-non-contiguous-regions"], Takes::Nothing, "sections that spill between regions"),
     harmless(

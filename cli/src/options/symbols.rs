@@ -101,7 +101,10 @@ const OPTIONS: &[Opt] = &[
         t.config.bsymbolic = Bsymbolic::NonWeakFunctions;
     }),
     flag(&["Bno-symbolic"], "Undo -Bsymbolic and its relatives", |t| t.config.bsymbolic = Bsymbolic::None),
-    rejected(&["Bgroup"], Takes::Nothing, "lookup within a group of libraries"),
+    flag(&["Bgroup"], "Look symbols up within the library and what it needs alone", |t| {
+        t.config.z.group = true;
+        t.unresolved = Some(UnresolvedPolicy::Error);
+    }),
     flag(&["no-undefined"], "Report undefined symbols of a shared library too", |t| {
         t.unresolved = Some(UnresolvedPolicy::Error);
     }),
@@ -139,12 +142,15 @@ const OPTIONS: &[Opt] = &[
         t.config.trace_symbols.push(v.to_vec());
         Ok(())
     }),
-    harmless(&["gnu-unique"], Takes::Nothing, "it is the default"),
-    rejected(&["no-gnu-unique"], Takes::Nothing, "STB_GNU_UNIQUE symbols as plain ones"),
+    switch(&["gnu-unique"], "Keep STB_GNU_UNIQUE symbols what they are (default)", |t, on| {
+        t.config.plain_unique = !on;
+    }),
     harmless(&["fortran-common"], Takes::Nothing, "it is the default"),
     rejected(&["no-fortran-common"], Takes::Nothing, "common symbols that win over archive members"),
     rejected(&["no-define-common"], Takes::Nothing, "common symbols left to the dynamic linker"),
-    rejected(&["disable-multiple-abs-defs"], Takes::Nothing, "rules for --just-symbols"),
+    flag(&["disable-multiple-abs-defs"], "Definitions of what -R brings along are errors", |t| {
+        t.config.multiple_abs_defs_are_errors = true;
+    }),
     rejected(&["task-link"], Takes::Value("SYMBOL"), "task level linking"),
     flag(&["d", "dc", "dp"], "Allocate common symbols under -r, too", |t| t.config.define_common = true),
     rejected(&["detect-odr-violations"], Takes::Switch, "a check of the one definition rule"),

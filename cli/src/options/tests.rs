@@ -34,12 +34,17 @@ fn problems(words: &[&str]) -> Vec<Problem> {
     parse(&words).problems
 }
 
+/// Whether a message says that an option is understood and yet not done.
+fn is_refusal(message: &str) -> bool {
+    message.ends_with(UNSUPPORTED) || message.ends_with(FOREIGN)
+}
+
 /// Asserts that an option is understood: done, ignored in silence, or refused by name as not supported.
 fn understood(option: &Opt, on: bool, words: &[&str]) {
     let problems = problems(words);
-    let refused = |p: &Problem| p.severity == Severity::Error && p.message.ends_with(UNSUPPORTED);
+    let refused = |p: &Problem| p.severity == Severity::Error && is_refusal(&p.message);
     match option.status {
-        Status::Rejected if on => {
+        Status::Rejected | Status::Foreign if on => {
             let [problem] = problems.as_slice() else { panic!("{words:?}: {problems:?}") };
             assert!(refused(problem), "{words:?}: {problem:?}");
             assert!(problem.message.starts_with(words[0]), "{words:?}: {problem:?}");
@@ -120,8 +125,9 @@ fn every_keyword_is_understood_in_every_spelling() {
             for (on, word) in words {
                 for words in [vec!["-z", &word], vec![format!("-z{word}").as_str()]] {
                     let problems = problems(&words);
-                    let rejected = matches!(option.status, Status::Rejected) && on;
-                    assert!(problems.iter().all(|p| p.message == format!("-z {word}: {UNSUPPORTED}")));
+                    let rejected = matches!(option.status, Status::Rejected | Status::Foreign) && on;
+                    let is_ours = |p: &Problem| p.message.starts_with(&format!("-z {word}: "));
+                    assert!(problems.iter().all(|p| is_ours(p) && is_refusal(&p.message)));
                     assert!(!rejected || problems.len() == 1, "{words:?}: {problems:?}");
                     let harmless = matches!(option.status, Status::Harmless);
                     assert!(!harmless || problems.is_empty(), "{words:?}: {problems:?}");
@@ -148,7 +154,7 @@ fn names_are_unique_and_entries_hang_together() {
                 (Status::Acts(Act::Switch(_)), takes) => takes == Takes::Switch,
                 (Status::Acts(Act::Value(_)), takes) => matches!(takes, Takes::Value(_)),
                 (Status::Acts(Act::Maybe(_)), takes) => matches!(takes, Takes::Maybe(_)),
-                (Status::Harmless | Status::Rejected, _) => true,
+                (Status::Harmless | Status::Rejected | Status::Foreign, _) => true,
             };
             assert!(agree, "{:?}", option.names);
         }
@@ -186,8 +192,8 @@ fn words_of_the_trade_are_known() {
         -z start-stop-visibility=hidden -z rodynamic -z nosectionheader -z dynamic-undefined-weak -z nognustack \
         -T x -Map=x -M --print-map --cref --compress-debug-sections=zstd --emit-relocs -q --just-symbols=x -b binary --oformat=binary -N -n --print-symbol-counts=x --gdb-index --separate-debug-file";
     assert_eq!(problems(&words.split_whitespace().collect::<Vec<_>>()), []);
-    let refused = "--execute-only -z rel";
+    let refused = "--task-link x --embedded-relocs";
     let problems = problems(&refused.split_whitespace().collect::<Vec<_>>());
-    assert!(problems.iter().all(|p| p.message.ends_with(UNSUPPORTED)), "{problems:?}");
+    assert!(problems.iter().all(|p| is_refusal(&p.message)), "{problems:?}");
     assert_eq!(problems.len(), 2);
 }

@@ -51,7 +51,7 @@ fn of_object(image: &Image, object: &Object, kept_pieces: u64, kept_records: u64
             SectionKind::Ignored => {}
             _ if image.selection.discarded[id.index()] => dropped.group += section.size,
             _ if image.live.is_folded(id) => dropped.folded += section.size,
-            SectionKind::EhFrame => records += section.size,
+            SectionKind::EhFrame | SectionKind::SFrame => records += section.size,
             _ if !image.live.contains(id) => dropped.unreferenced += section.size,
             SectionKind::Merge => pieces += section.size,
             _ => {}

@@ -7,6 +7,7 @@
 //! - [`apply`]: writes a planned relocation into the bytes of its section, with range checks.
 //! - [`relax`]: the instruction sequences that are rewritten.
 //! - [`kept`]: what a relocation that stays in the output says of the bytes written for it.
+//! - [`marker`]: the instruction that indirect branches land on.
 //! - [`significance`]: which references show a function's address.
 //! - [`plt`]: the code of PLT entries.
 
@@ -16,6 +17,7 @@ pub mod plan;
 pub mod plt;
 pub mod relax;
 pub mod rows;
+pub mod marker;
 pub mod significance;
 
 pub use apply::{Applied, Overflow, Resolver, apply};
@@ -34,6 +36,10 @@ pub const MAX_PAGE_SIZE: u64 = 0x1000;
 pub const WORD: u64 = 8;
 /// Number of reserved slots at the start of `.got.plt`: `.dynamic`, link map, resolver.
 pub const GOT_PLT_RESERVED: u64 = 3;
+
+/// Dynamic tags that say where the PLT is, its size and that of an entry (psABI, "Dynamic Section"): DT_X86_64_PLT,
+/// DT_X86_64_PLTSZ, DT_X86_64_PLTENT.
+pub const PLT_TAGS: [i64; 3] = [0x7000_0000, 0x7000_0001, 0x7000_0003];
 
 /// Relocation types that the dynamic loader applies.
 pub mod dynamic {

@@ -2,7 +2,7 @@
 //! `.dynstr`.
 
 use super::Sizing;
-use crate::arch::target::Need;
+use crate::arch::target::{self, Need};
 use crate::config::{Config, OutputKind};
 use crate::context::Cx;
 use crate::dynamic::{Dynamic, DynamicStrings};
@@ -14,10 +14,14 @@ use crate::scan::Scan;
 use crate::select::Selection;
 use object::elf::*;
 
-/// DT_RELR and its relatives (gABI, SHT_RELR).
-const DT_RELRSZ_TAG: i64 = 35;
-const DT_RELR_TAG: i64 = 36;
-const DT_RELRENT_TAG: i64 = 37;
+/// DT_RELR, DT_RELRSZ and DT_RELRENT (gABI, SHT_RELR).
+const DT_RELR_TAGS: [i64; 3] = [36, 35, 37];
+/// The same as Android wrote them first: DT_ANDROID_RELR, DT_ANDROID_RELRSZ, DT_ANDROID_RELRENT.
+const DT_ANDROID_RELR_TAGS: [i64; 3] = [0x6fff_e000, 0x6fff_e001, 0x6fff_e003];
+
+/// `.rela.dyn`, packed.
+const DT_ANDROID_RELA: i64 = 0x6000_0011;
+const DT_ANDROID_RELASZ: i64 = 0x6000_0012;
 
 /// What an entry's value is.
 #[derive(Debug, Clone, Copy)]
@@ -105,7 +109,7 @@ fn will_exist(s: &Sizing, plan: &super::relocations::RelocationPlan, name: &[u8]
         b".gnu.hash" => s.cx.config.hash_style.gnu(),
         b".rela.dyn" => plan.rela_dyn_size() > 0,
         b".relr.dyn" => plan.has_relr(),
-        b".rela.plt" => !tables.lazy.is_empty() || !tables.ifuncs.is_empty(),
+        b".plt" | b".rela.plt" => !tables.lazy.is_empty() || !tables.ifuncs.is_empty(),
         b".got.plt" => tables.has_got_plt(),
         b".gnu.version" => s.dynamic.has_versions(s.selection),
         b".gnu.version_d" => super::dynamic_symbols::verdef_size(s.selection) > 0,
@@ -220,15 +224,28 @@ fn entries(f: &Facts) -> Vec<(i64, Value)> {
         put(DT_PLTREL, Value::Number(DT_RELA as u64));
         put(DT_JMPREL, Value::Address(b".rela.plt"));
     }
+    if config.z.mark_plt && (f.has)(b".plt") {
+        // The entries that programs jump to: those behind ENDBR64, if there are two tables.
+        let plt = if (f.has)(b".plt.sec") { b".plt.sec" } else { &b".plt"[..] };
+        let [address, size, entry] = target::PLT_TAGS;
+        put(address, Value::Address(plt));
+        put(size, Value::Size(plt));
+        put(entry, Value::Number(target::plt::ENTRY_SIZE));
+    }
     if (f.has)(b".rela.dyn") {
-        put(DT_RELA, Value::Address(b".rela.dyn"));
-        put(DT_RELASZ, Value::Size(b".rela.dyn"));
+        let is_packed = config.android_relocations;
+        let (address, size) =
+            if is_packed { (DT_ANDROID_RELA, DT_ANDROID_RELASZ) } else { (DT_RELA, DT_RELASZ) };
+        put(address, Value::Address(b".rela.dyn"));
+        put(size, Value::Size(b".rela.dyn"));
         put(DT_RELAENT, Value::Number(24));
     }
     if (f.has)(b".relr.dyn") {
-        put(DT_RELR_TAG, Value::Address(b".relr.dyn"));
-        put(DT_RELRSZ_TAG, Value::Size(b".relr.dyn"));
-        put(DT_RELRENT_TAG, Value::Number(8));
+        let [address, size, entry] =
+            if config.android_relr_tags { DT_ANDROID_RELR_TAGS } else { DT_RELR_TAGS };
+        put(address, Value::Address(b".relr.dyn"));
+        put(size, Value::Size(b".relr.dyn"));
+        put(entry, Value::Number(8));
     }
     put_flags(f, &mut put);
     if (f.has)(b".gnu.version_d") {
@@ -242,7 +259,7 @@ fn entries(f: &Facts) -> Vec<(i64, Value)> {
     if (f.has)(b".gnu.version") {
         put(DT_VERSYM, Value::Address(b".gnu.version"));
     }
-    if f.relative_count > 0 {
+    if f.relative_count > 0 && !config.android_relocations {
         put(DT_RELACOUNT, Value::Number(f.relative_count));
     }
     put(DT_NULL, Value::Number(0));
@@ -272,6 +289,7 @@ fn put_flags(f: &Facts, put: &mut impl FnMut(i64, Value)) {
     set(has_text_relocations, DF_TEXTREL, 0);
     set(z.now, DF_BIND_NOW, DF_1_NOW);
     set(f.scan.module.has(Need::STATIC_TLS), DF_STATIC_TLS, 0);
+    set(z.group, 0, DF_1_GROUP);
     set(z.nodelete, 0, DF_1_NODELETE);
     set(z.nodlopen, 0, DF_1_NOOPEN);
     set(z.nodump, 0, DF_1_NODUMP);

@@ -28,6 +28,7 @@ pub(super) fn entry(image: &Image, id: crate::model::SymbolId, name: u32, is_def
     let source = image.selection.entry(image.inputs, def);
     let (bind, r#type, size) =
         source.map_or((STB_GLOBAL, 0, 0), |s| (s.st_bind(), s.st_type(), s.st_size.get(LE)));
+    let bind = super::symtab::bind_of(image.cx.config, bind);
     let mut result =
         Entry { name, bind, r#type, visibility: 0, shndx: HeaderIndex::UNDEFINED, value: 0, size };
     if !is_defined {

@@ -1,6 +1,7 @@
 //! File header, program headers, section headers (gABI, "ELF Header", "Section Header Table").
 
 use super::Chunk;
+use super::symtab::bind_of;
 use crate::arch::target;
 use crate::config::{Magic, OutputKind};
 use crate::image::Image;
@@ -72,10 +73,9 @@ fn uses_gnu_extensions(image: &Image) -> bool {
     let is_exported_ifunc = |d: &crate::dynamic::DynamicSymbol| {
         let def = image.selection.def(d.id);
         def.is_local()
-            && image
-                .selection
-                .entry(image.inputs, def)
-                .is_some_and(|s| s.st_type() == STT_GNU_IFUNC || s.st_bind() == STB_GNU_UNIQUE)
+            && image.selection.entry(image.inputs, def).is_some_and(|s| {
+                s.st_type() == STT_GNU_IFUNC || bind_of(image.cx.config, s.st_bind()) == STB_GNU_UNIQUE
+            })
     };
     image.sizes.symtab.has_gnu_symbols
         || !image.tables.ifuncs.is_empty()

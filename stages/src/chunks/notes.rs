@@ -33,6 +33,7 @@ pub fn properties(cx: &Cx, inputs: &Inputs, selection: &Selection) -> Properties
         .iter()
         .fold(0, |bits, (is_forced, bit)| if *is_forced { bits | bit } else { bits }),
         isa_1_needed: config.z.isa_needed,
+        memory_seal: config.z.memory_seal,
     };
     let mut parsed = Vec::with_capacity(selection.objects.len());
     for id in &selection.objects {

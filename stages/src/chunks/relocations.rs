@@ -15,7 +15,7 @@ use crate::elf::Rela;
 use crate::image::Image;
 use crate::model::{Inputs, SectionId};
 use crate::outputs::{Content, Outputs};
-use crate::scan::{Scan, environment, fits_relr};
+use crate::scan::{Scan, environment, fits_relr, symbol_text};
 use crate::select::Selection;
 use crate::tables::SymbolRef;
 use object::LittleEndian as LE;
@@ -161,13 +161,32 @@ fn write_got(image: &Image, writer: &mut Writer, is_relative: bool) {
     }
 }
 
+/// A dynamic relocation that a section of an object asks for.
+struct Asked<'a> {
+    relocation: &'a Rela,
+    /// Index of the section.
+    section: u32,
+    /// Address of the field.
+    place: u64,
+    /// Without a symbol.
+    is_relative: bool,
+    /// In `.relr.dyn`.
+    is_packed: bool,
+}
+
 /// Repeats what `scan` counted, now with addresses.
-fn write_object(image: &Image, position: usize, writer: &mut Writer, is_relative: bool) {
+#[inline]
+fn for_each_asked<'a>(
+    image: &Image<'a>,
+    position: usize,
+    sections: impl Iterator<Item = u32>,
+    mut visit: impl FnMut(Asked<'a>),
+) {
     let object = image.object(position);
-    for index in &image.scan.objects[position].dynamic_sections {
-        let section = &object.sections[*index as usize];
+    for index in sections {
+        let section = &object.sections[index as usize];
         let env = environment(image.cx, section.has(object::elf::SHF_WRITE));
-        let address = image.addresses.sections[object.section_id(*index as usize).index()];
+        let address = image.addresses.sections[object.section_id(index as usize).index()];
         let mut skip = false;
         for relocation in object.relocations(section) {
             if std::mem::take(&mut skip) {
@@ -181,28 +200,91 @@ fn write_object(image: &Image, position: usize, writer: &mut Writer, is_relative
             if facts.has(Facts::UNDEFINED) || facts.has(Facts::DEAD) {
                 continue;
             }
-            match target::plan(row, facts, env, Some((section.contents, offset as usize))) {
-                Ok((Plan::Relative, _))
-                    if is_relative && !fits_relr(image.cx, section.align_log2, offset) =>
-                {
-                    let value = match image.targets[position][symbol].address() {
-                        Some(value) => value.wrapping_add(relocation.r_addend.get(LE) as u64),
-                        None => image.pointee(position, object, relocation),
-                    };
-                    writer.push(address + offset, rel::RELATIVE, 0, value);
-                }
-                Ok((Plan::Symbolic, _)) if !is_relative => {
-                    if let SymbolRef::Global(id) = reference {
-                        let addend = relocation.r_addend.get(LE) as u64;
-                        writer.push(address + offset, rel::SYMBOLIC, image.dynamic.index_of(id), addend);
-                    }
-                }
+            let plan = target::plan(row, facts, env, Some((section.contents, offset as usize)));
+            let is_relative = match plan {
+                Ok((Plan::Relative, _)) => true,
+                Ok((Plan::Symbolic, _)) => false,
                 Ok((Plan::GeneralToLocal | Plan::GeneralToInitial | Plan::LocalDynamicToLocal, _)) => {
-                    skip = true
+                    skip = true;
+                    continue;
                 }
-                _ => {}
-            }
+                _ => continue,
+            };
+            let is_packed = is_relative && fits_relr(image.cx, section.align_log2, offset);
+            visit(Asked { relocation, section: index, place: address + offset, is_relative, is_packed });
         }
+    }
+}
+
+/// The value of a relative relocation.
+fn relative_value(image: &Image, position: usize, relocation: &Rela) -> u64 {
+    match image.targets[position][relocation.r_sym(LE, false) as usize].address() {
+        Some(value) => value.wrapping_add(relocation.r_addend.get(LE) as u64),
+        None => image.pointee(position, image.object(position), relocation),
+    }
+}
+
+fn write_object(image: &Image, position: usize, writer: &mut Writer, is_relative: bool) {
+    let object = image.object(position);
+    let sections = image.scan.objects[position].dynamic_sections.iter().copied();
+    for_each_asked(image, position, sections, |asked| {
+        let Asked { relocation, place, .. } = asked;
+        if asked.is_relative != is_relative || asked.is_packed {
+            return;
+        }
+        if is_relative {
+            writer.push(place, rel::RELATIVE, 0, relative_value(image, position, relocation));
+        } else if let SymbolRef::Global(id) =
+            image.reference(position, object, relocation.r_sym(LE, false) as usize)
+        {
+            let addend = relocation.r_addend.get(LE) as u64;
+            writer.push(place, rel::SYMBOLIC, image.dynamic.index_of(id), addend);
+        }
+    });
+}
+
+/// `-z report-relative-reloc`: a line for each relative relocation, in the words of GNU ld: those of the GOT, then those
+/// of objects in command-line order, packed or not.
+pub(super) fn report_relative(image: &Image) {
+    let cx = image.cx;
+    let output = cx.config.output.display();
+    let say = |place: u64, addend: u64, against: String, section: &str| {
+        let info = u64::from(rel::RELATIVE);
+        cx.problems.say(format!(
+            "{output}: {} (offset: {place:#x}, info: {info:#x}, addend: {addend:#x}) against '{against}' for section {section}",
+            target::rows::name(rel::RELATIVE)
+        ));
+    };
+    let kind = kind_of(cx.config);
+    for (n, slot) in image.tables.got.iter().enumerate() {
+        if let crate::tables::GotSlot::Address(reference) = slot
+            && matches!(got::fixup(*slot, kind, |reference| image.facts(reference)), Fixup::Relative)
+        {
+            let against = match *reference {
+                SymbolRef::Global(id) => cx.symbol_text(image.symbols.name(id)),
+                SymbolRef::Local(position, symbol) => {
+                    symbol_text(cx, image.symbols, image.object(position as usize), symbol as usize)
+                }
+            };
+            let place = image.addresses.bases.got_slot(n as u32);
+            say(place, image.address(*reference), against, "'.got'");
+        }
+    }
+    for (position, scan) in image.scan.objects.iter().enumerate() {
+        let object = image.object(position);
+        let packed = scan.relr.iter().map(|(section, _)| *section);
+        let mut sections: Vec<u32> = scan.dynamic_sections.iter().copied().chain(packed).collect();
+        sections.sort_unstable();
+        sections.dedup();
+        for_each_asked(image, position, sections.into_iter(), |asked| {
+            if asked.is_relative {
+                let symbol = asked.relocation.r_sym(LE, false) as usize;
+                let against = symbol_text(cx, image.symbols, object, symbol);
+                let name = String::from_utf8_lossy(object.section_name(asked.section as usize));
+                let section = format!("'{name}' in {}", object.origin);
+                say(asked.place, relative_value(image, position, asked.relocation), against, &section);
+            }
+        });
     }
 }
 
@@ -215,7 +297,14 @@ pub(super) fn write_rela_plt(image: &Image, out: &mut [u8]) {
             SymbolRef::Global(id) => image.dynamic.index_of(*id),
             SymbolRef::Local(..) => 0,
         };
-        writer.push(slot, rel::JUMP_SLOT, index, 0);
+        // With `-z mark-plt` loaders learn here which jump they may write the function's address into.
+        let jump = if image.cx.config.z.mark_plt {
+            let marker = if bases.ibt { target::plt::MARKER_SIZE } else { 0 };
+            bases.plt_entry(crate::tables::PltPlace::Lazy(n as u32)) + marker
+        } else {
+            0
+        };
+        writer.push(slot, rel::JUMP_SLOT, index, jump);
     }
     for (n, reference) in image.tables.ifuncs.iter().enumerate() {
         let slot = bases.got_plt_slot(crate::tables::PltPlace::Ifunc(n as u32));

@@ -14,7 +14,7 @@ pub(super) use numbers::Numbers;
 
 use super::Sizing;
 use super::kept::Needed;
-use crate::config::Discard;
+use crate::config::{Config, Discard};
 use crate::context::Cx;
 use crate::image::{HeaderIndex, Image};
 use crate::liveness::LiveSet;
@@ -22,6 +22,7 @@ use crate::model::{Object, SectionKind, SymbolId};
 use crate::report::Problem;
 use crate::select::{Anchor, Class, Def, Selection, VERSION_LOCAL};
 use crate::tables::SymbolRef;
+use crate::unique_names::UniqueNames;
 use object::LittleEndian as LE;
 use object::elf::{
     SHF_TLS, STB_GLOBAL, STB_GNU_UNIQUE, STB_LOCAL, STB_WEAK, STT_COMMON, STT_FILE, STT_GNU_IFUNC,
@@ -97,6 +98,8 @@ pub struct SymbolTablePlan {
     /// Positions of the output sections that have a section symbol, for relocations that stay.
     sections: Vec<u32>,
     shares: Vec<Share>,
+    /// With `-z unique-symbol`: the names of local symbols.
+    unique_names: UniqueNames,
     /// Local symbols the linker provides, and global ones, in the order of the list of provisions.
     provided_locals: Vec<SymbolId>,
     provided_globals: Vec<SymbolId>,
@@ -316,7 +319,7 @@ pub(super) fn plan(s: &Sizing, needed: Option<Needed>, sections: Vec<u32>) -> (S
         share.kept = filter.kept(object);
         for kept in &share.kept {
             let symbol = &object.symbols[kept.index as usize];
-            if symbol.st_bind() == STB_GNU_UNIQUE || symbol.st_type() == STT_GNU_IFUNC {
+            if bind_of(config, symbol.st_bind()) == STB_GNU_UNIQUE || symbol.st_type() == STT_GNU_IFUNC {
                 has_gnu_symbols.store(true, Ordering::Relaxed);
             }
             *(if kept.is_local { &mut share.locals } else { &mut share.globals }) += 1;
@@ -325,6 +328,9 @@ pub(super) fn plan(s: &Sizing, needed: Option<Needed>, sections: Vec<u32>) -> (S
         share
     });
     plan.has_gnu_symbols = has_gnu_symbols.into_inner();
+    if config.z.unique_symbol {
+        plan.unique_names = rename_locals(s, &mut plan.shares);
+    }
     for (index, provision) in s.provided.list.iter().enumerate() {
         let def = s.selection.def(provision.id);
         let is_defined = def.file() == Def::LINKER && def.is_local() && def.index() as usize == index;
@@ -379,6 +385,25 @@ pub(super) fn plan(s: &Sizing, needed: Option<Needed>, sections: Vec<u32>) -> (S
     (plan, numbers)
 }
 
+/// Gives local symbols names of their own.
+fn rename_locals(s: &Sizing, shares: &mut [Share]) -> UniqueNames {
+    let mut unique_names = UniqueNames::default();
+    for (position, share) in shares.iter_mut().enumerate() {
+        let object = s.inputs.object(s.selection.objects[position]);
+        share.names = 0;
+        for kept in &mut share.kept {
+            let index = kept.index as usize;
+            if index < object.first_global as usize && object.symbols[index].st_type() != STT_FILE {
+                let start = object.symbols[index].st_name.get(LE) as usize;
+                let name = object.strtab.get(start..start + kept.name_length as usize).unwrap_or(&[]);
+                kept.name_length = unique_names.add(position, index, name).len() as u32;
+            }
+            share.names += kept.name_length + 1;
+        }
+    }
+    unique_names
+}
+
 /// The names in a file for `--retain-symbols-file`, separated by white space.
 fn read_names(cx: &Cx, path: &Path) -> HashSet<Vec<u8>> {
     match crate::open::map_file(path) {
@@ -410,6 +435,10 @@ pub(super) fn write_strtab(image: &Image, part: usize, out: &mut [u8]) {
         n if n <= plan.shares.len() => {
             let object = image.object(n - 1);
             for kept in &plan.shares[n - 1].kept {
+                if let Some(name) = plan.unique_names.get(n - 1, kept.index as usize) {
+                    put(name);
+                    continue;
+                }
                 let start = object.symbols[kept.index as usize].st_name.get(LE) as usize;
                 put(object.strtab.get(start..start + kept.name_length as usize).unwrap_or(&[]));
             }
@@ -525,6 +554,7 @@ fn global_entry(image: &Image, id: SymbolId, name: u32) -> Entry {
     let (shndx, value) = place(image, id);
     let (bind, r#type, size) =
         source.map_or((STB_GLOBAL, STT_NOTYPE, 0), |s| (s.st_bind(), s.st_type(), s.st_size.get(LE)));
+    let bind = bind_of(image.cx.config, bind);
     // Of tentative definitions the largest counts.
     let size = image.tables.common(id).map_or(size, |common| common.size);
     let r#type = if r#type == STT_COMMON { STT_OBJECT } else { r#type };
@@ -539,6 +569,11 @@ fn global_entry(image: &Image, id: SymbolId, name: u32) -> Entry {
         image.selection.visibility(id)
     };
     Entry { name, bind, r#type, visibility, shndx, value, size }
+}
+
+/// The binding that the options leave a symbol with.
+pub(super) fn bind_of(config: &Config, bind: u8) -> u8 {
+    if bind == STB_GNU_UNIQUE && config.plain_unique { STB_GLOBAL } else { bind }
 }
 
 /// Whether a definition is that of `_TLS_MODULE_BASE_`.

@@ -26,6 +26,8 @@ pub const ALIGNMENT: u64 = 8;
 pub const GNU_PROPERTY_STACK_SIZE: u32 = 1;
 /// Protected symbols must not be copied; one input suffices.
 pub const GNU_PROPERTY_NO_COPY_ON_PROTECTED: u32 = 2;
+/// The loader shall seal the mappings of the output (`mseal(2)`).
+pub const GNU_PROPERTY_MEMORY_SEAL: u32 = 3;
 /// Bit 0: external data is accessed indirectly.
 pub const GNU_PROPERTY_1_NEEDED: u32 = 0xb000_8000;
 /// Features all code must have: IBT, SHSTK, LAM.
@@ -56,9 +58,10 @@ enum Rule {
 }
 
 /// Types and their rules, in ascending order: the generic ones (gABI supplement for Linux), then x86's.
-const RULES: [(std::ops::RangeInclusive<u32>, Rule); 9] = [
+const RULES: [(std::ops::RangeInclusive<u32>, Rule); 10] = [
     (GNU_PROPERTY_STACK_SIZE..=GNU_PROPERTY_STACK_SIZE, Rule::Maximum),
     (GNU_PROPERTY_NO_COPY_ON_PROTECTED..=GNU_PROPERTY_NO_COPY_ON_PROTECTED, Rule::Flag),
+    (GNU_PROPERTY_MEMORY_SEAL..=GNU_PROPERTY_MEMORY_SEAL, Rule::Flag),
     (0xb000_0000..=0xb000_7fff, Rule::And),
     (0xb000_8000..=0xb000_ffff, Rule::Or),
     // Two numbers of early binutils: ISA used and ISA needed, as bits with older meanings.
@@ -233,6 +236,8 @@ pub struct Forced {
     pub feature_1: u32,
     /// Bits set in [`GNU_PROPERTY_X86_ISA_1_NEEDED`] (`-z x86-64-v3` and relatives).
     pub isa_1_needed: u32,
+    /// [`GNU_PROPERTY_MEMORY_SEAL`] is there (`-z memory-seal`); only the command line can say so.
+    pub memory_seal: bool,
 }
 
 /// Combines the properties of all relocatable `inputs`, `None` being one without a note. The order does not
@@ -254,6 +259,11 @@ pub fn merge<'a>(inputs: impl IntoIterator<Item = Option<&'a Properties>>, force
         if bits != 0 {
             properties.insert(kind, Rule::Or, bits.into());
         }
+    }
+    // What one object wishes is no promise of the others.
+    properties.list.retain(|(kind, _)| *kind != GNU_PROPERTY_MEMORY_SEAL);
+    if forced.memory_seal {
+        properties.insert(GNU_PROPERTY_MEMORY_SEAL, Rule::Flag, 0);
     }
     // Only now: while merging, a zero in an AND property is needed to keep it zero.
     properties
@@ -377,7 +387,7 @@ mod tests {
 
     #[test]
     fn the_command_line_adds_bits() {
-        let forced = Forced { feature_1: FEATURE_1_IBT, isa_1_needed: 4 };
+        let forced = Forced { feature_1: FEATURE_1_IBT, isa_1_needed: 4, ..Forced::default() };
         assert_eq!(merged(&[&[]], forced), [(FEATURE, 1), (NEEDED, 4)]);
         assert_eq!(merged(&[&[(FEATURE, 2), (NEEDED, 1)]], forced), [(FEATURE, 3), (NEEDED, 5)]);
         assert_eq!(merged(&[], forced), [(FEATURE, 1), (NEEDED, 4)]);
@@ -386,7 +396,7 @@ mod tests {
     #[test]
     fn cet_report_names_what_is_missing() {
         let none = Forced::default();
-        let ibt = Forced { feature_1: FEATURE_1_IBT, isa_1_needed: 0 };
+        let ibt = Forced { feature_1: FEATURE_1_IBT, ..Forced::default() };
         let with = |bits| properties(&[(FEATURE, bits)]);
         assert_eq!(missing_cet(None, none), Some("missing IBT and SHSTK properties"));
         assert_eq!(missing_cet(None, ibt), Some("missing SHSTK property"));

@@ -1,6 +1,7 @@
 //! Relocates sections that are loaded.
 
 use super::Target;
+use super::overflow::Excess;
 use crate::arch::target::apply::Resolver;
 use crate::arch::target::plan::{Facts, Need};
 use crate::arch::target::rows::{Common, Field};
@@ -24,6 +25,9 @@ pub(super) fn copy_section(image: &Image, position: usize, index: u32, address: 
     let site =
         Site { image, position, object, section: index, address, env, targets: &image.targets[position] };
     site.relocate(object.relocations(section), 0, section.contents, out);
+    if !image.markers.is_empty() {
+        image.markers.rewrite(position, index, out);
+    }
 }
 
 /// Applies the relocations of a record of `.eh_frame`, whose bytes are in `out`.
@@ -75,7 +79,7 @@ impl Site<'_> {
             match self.apply(row, relocation, offset, original, out) {
                 Ok(Applied::Done) => {}
                 Ok(Applied::SkipNext) => skip = true,
-                Err(overflow) => self.report(row, relocation, overflow),
+                Err(overflow) => self.report(row, relocation, offset, overflow),
             }
         }
     }
@@ -155,7 +159,8 @@ impl Site<'_> {
         }
     }
 
-    fn report(&self, row: &Row, relocation: &Rela, overflow: Overflow) {
+    /// `at` is the offset of the field in what is being written.
+    fn report(&self, row: &Row, relocation: &Rela, at: usize, overflow: Overflow) {
         let image = self.image;
         let symbol = relocation.r_sym(LE, false) as usize;
         let name = symbol_text(image.cx, image.symbols, self.object, symbol);
@@ -175,7 +180,10 @@ impl Site<'_> {
                 if let Some(defined) = defined {
                     problem = problem.note(format!("defined in {defined}"));
                 }
-                problem
+                let place = row.is_distance().then_some(self.address + at as u64);
+                let target = row.is_address().then(|| image.pointee(self.position, self.object, relocation));
+                let excess = Excess { place, target, value, min, max };
+                excess.notes(image).into_iter().fold(problem, Problem::note)
             }
             Overflow::UnknownCode => Problem::error(format!(
                 "{place}: relocation {} against '{name}' is not on one of the instruction sequences it is defined for",

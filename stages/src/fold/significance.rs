@@ -17,7 +17,7 @@ use crate::arch::target::{self};
 use crate::config::Icf;
 use crate::context::Cx;
 use crate::liveness::LiveSet;
-use crate::model::{FileId, Object, SectionId, SectionKind, SymbolId};
+use crate::model::{FileId, Object, SectionId, SymbolId};
 use crate::report::Problem;
 use object::LittleEndian as LE;
 use object::elf::SHF_EXECINSTR;
@@ -175,7 +175,7 @@ impl Marking<'_> {
         for (index, section) in object.sections.iter().enumerate() {
             let is_wanted = section.is_alloc()
                 && section.rela != 0
-                && section.kind != SectionKind::EhFrame
+                && !section.kind.is_unwind()
                 && self.live.contains(object.section_id(index));
             if !is_wanted {
                 continue;

@@ -68,6 +68,7 @@ mod tests {
             rodynamic: false,
             starts: vec![(b".data".to_vec(), 0x1100)],
             merge_rodata_with_code: false,
+            execute_only: false,
             magic,
             has_headers: false,
             loads_headers: false,

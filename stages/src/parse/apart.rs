@@ -3,7 +3,7 @@
 //! A section that a pattern names, or without a pattern one that GNU ld's default script does not mention, gets an output
 //! section by itself that is called what the input section is called.
 
-use super::names::{is_debug_name, output_name};
+use super::names::{KeptPrefixes, is_debug_name, output_name};
 use crate::config::{Config, OutputKind};
 use crate::model::{Object, OutputName, SectionKind};
 use crate::script::glob::Glob;
@@ -18,8 +18,7 @@ pub(super) fn keep_apart(config: &Config, object: &mut Object) -> Result<(), Str
         let section = &mut object.sections[index];
         let is_named = || globs.iter().any(|glob| glob.matches(name));
         let is_orphan = || ordering.unique_orphans && is_orphan(name, section.is_alloc(), is_relocatable);
-        if matches!(section.kind, SectionKind::Ignored | SectionKind::EhFrame) || !is_named() && !is_orphan()
-        {
+        if section.kind == SectionKind::Ignored || section.kind.is_unwind() || !is_named() && !is_orphan() {
             continue;
         }
         let slot = u16::try_from(object.outputs.len())
@@ -50,7 +49,7 @@ fn is_orphan(name: &'static [u8], is_alloc: bool, is_relocatable: bool) -> bool 
         b".jcr",
         b".comment",
     ];
-    let is_renamed = !is_relocatable && output_name(name, false) != name;
+    let is_renamed = !is_relocatable && output_name(name, KeptPrefixes::default()) != name;
     !(is_renamed || MENTIONED.contains(&name) || is_array(name) || !is_alloc && is_debug_name(name))
 }
 

@@ -45,13 +45,42 @@ const PREFIXES: &[(&[u8], &[u8])] = &[
 const TEXT_ORDER: &[&[u8]] =
     &[b".text.unlikely", b".text.exit", b".text.startup", b".text.hot", b".text.sorted"];
 
+/// Parts of data that `-z keep-data-section-prefix` leaves to themselves: what a profile found to be used often, and
+/// hardly ever.
+const DATA_TEMPERATURES: &[&[u8]] = &[
+    b".data.rel.ro.hot",
+    b".data.rel.ro.unlikely",
+    b".data.hot",
+    b".data.unlikely",
+    b".rodata.hot",
+    b".rodata.unlikely",
+    b".bss.rel.ro.hot",
+    b".bss.rel.ro.unlikely",
+    b".bss.hot",
+    b".bss.unlikely",
+];
+
+/// Which input sections keep more of their names than the default script leaves them.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct KeptPrefixes {
+    /// `-z keep-text-section-prefix`.
+    pub text: bool,
+    /// `-z keep-data-section-prefix`.
+    pub data: bool,
+}
+
 fn has_prefix(name: &[u8], prefix: &[u8]) -> bool {
     name.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest[0] == b'.')
 }
 
 /// The name of the output section for an input section of this name.
-pub fn output_name(name: &'static [u8], keep_text_prefix: bool) -> &'static [u8] {
-    if keep_text_prefix && name.starts_with(b".text.") {
+pub fn output_name(name: &'static [u8], keep: KeptPrefixes) -> &'static [u8] {
+    if keep.data
+        && let Some(kept) = DATA_TEMPERATURES.iter().find(|p| has_prefix(name, p))
+    {
+        return kept;
+    }
+    if keep.text && name.starts_with(b".text.") {
         const KEPT: [&[u8]; 6] = [
             b".text.hot",
             b".text.unknown",
@@ -191,6 +220,22 @@ pub fn is_c_identifier(name: &[u8]) -> bool {
 mod tests {
     use super::*;
 
+    const TEXT: KeptPrefixes = KeptPrefixes { text: true, data: false };
+
+    #[test]
+    fn data_may_keep_its_temperature() {
+        let data = KeptPrefixes { text: false, data: true };
+        for (input, output) in [
+            (&b".data.rel.ro.hot.x"[..], &b".data.rel.ro.hot"[..]),
+            (b".data.hot.", b".data.hot"),
+            (b".rodata.unlikely", b".rodata.unlikely"),
+            (b".rodata.hotel", b".rodata"),
+            (b".text.hot.f", b".text"),
+        ] {
+            assert_eq!(output_name(input, data), output, "{}", String::from_utf8_lossy(input));
+        }
+    }
+
     #[test]
     fn common_names_are_what_the_table_says() {
         let names: [&'static [u8]; 14] = [
@@ -214,8 +259,13 @@ mod tests {
             let in_table = [name, b"\0.more"].concat();
             let Some(common) = CommonOutput::of(&in_table) else { continue };
             known += 1;
-            assert_eq!(common.name(), output_name(name, false), "{}", String::from_utf8_lossy(name));
-            assert_eq!(common.name(), output_name(name, true));
+            assert_eq!(
+                common.name(),
+                output_name(name, KeptPrefixes::default()),
+                "{}",
+                String::from_utf8_lossy(name)
+            );
+            assert_eq!(common.name(), output_name(name, TEXT));
             assert_eq!(text_order(name), PLAIN_TEXT);
         }
         assert_eq!(known, 9);
@@ -233,10 +283,15 @@ mod tests {
             (b"my_section", b"my_section"),
             (b".rodata.cst16", b".rodata"),
         ] {
-            assert_eq!(output_name(input, false), output, "{}", String::from_utf8_lossy(input));
+            assert_eq!(
+                output_name(input, KeptPrefixes::default()),
+                output,
+                "{}",
+                String::from_utf8_lossy(input)
+            );
         }
-        assert_eq!(output_name(b".text.hot.f", true), b".text.hot");
-        assert_eq!(output_name(b".text.f", true), b".text");
+        assert_eq!(output_name(b".text.hot.f", TEXT), b".text.hot");
+        assert_eq!(output_name(b".text.f", TEXT), b".text");
     }
 
     #[test]

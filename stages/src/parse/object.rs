@@ -2,7 +2,7 @@
 
 use super::apart::keep_apart;
 use super::names::{
-    CommonOutput, PLAIN_TEXT, array_order, is_debug_name, is_stripped, output_name, text_order,
+    CommonOutput, KeptPrefixes, PLAIN_TEXT, array_order, is_debug_name, is_stripped, output_name, text_order,
 };
 use super::{MappedInput, is_excluded};
 use crate::config::{Config, OutputKind};
@@ -24,6 +24,10 @@ const SHT_LLVM: std::ops::RangeInclusive<u32> = 0x6fff_4c00..=0x6fff_4cff;
 const SHT_LLVM_LTO: u32 = 0x6fff_4c0c;
 /// SHT_LLVM_CALL_GRAPH_PROFILE.
 const SHT_LLVM_CALL_GRAPH_PROFILE: u32 = 0x6fff_4c09;
+/// SHT_LLVM_DEPENDENT_LIBRARIES.
+const SHT_LLVM_DEPENDENT_LIBRARIES: u32 = 0x6fff_4c04;
+/// SHT_GNU_SFRAME.
+const SHT_GNU_SFRAME: u32 = 0x6fff_fff4;
 /// SHT_X86_64_UNWIND.
 const SHT_X86_64_UNWIND: u32 = 0x7000_0001;
 /// How many section headers ahead the names of sections are asked for: they lie about, far from each other.
@@ -66,6 +70,8 @@ pub(super) fn parse(config: &Config, input: &MappedInput, names: &mut NameSink) 
         taken_apart: Vec::new(),
         apart: Vec::new(),
         call_graph: 0,
+        sframes: Vec::new(),
+        dependent_libraries: 0,
         has_intermediate_code: false,
     };
     let mut symtab = None;
@@ -283,7 +289,7 @@ fn read_section(
     let align = shdr.sh_addralign.get(LE);
     if align.is_power_of_two() && align <= MAX_ALIGN {
         section.align_log2 = align.trailing_zeros() as u8;
-        if read_common(object, &mut section, shdr, seen) {
+        if !config.z.keep_data_section_prefix && read_common(object, &mut section, shdr, seen) {
             return Ok(section);
         }
     }
@@ -316,6 +322,9 @@ fn read_section(
     let is_alloc = section.is_alloc();
     if section.has(SHF_EXCLUDE) && !is_alloc || SHT_LLVM.contains(&sh_type) {
         object.has_intermediate_code |= sh_type == SHT_LLVM_LTO || name.starts_with(b".gnu.lto_");
+        if sh_type == SHT_LLVM_DEPENDENT_LIBRARIES {
+            object.dependent_libraries = index as u32;
+        }
         if sh_type == SHT_LLVM_CALL_GRAPH_PROFILE {
             object.call_graph = index as u32;
         }
@@ -352,6 +361,15 @@ fn read_section(
     }
     section.kind = match sh_type {
         SHT_PROGBITS | SHT_X86_64_UNWIND if name == b".eh_frame" && is_alloc => SectionKind::EhFrame,
+        SHT_PROGBITS | SHT_GNU_SFRAME
+            if name == b".sframe" && is_alloc && config.kind != OutputKind::Relocatable =>
+        {
+            if config.discard_sframe {
+                return Ok(section);
+            }
+            object.sframes.push(index as u32);
+            SectionKind::SFrame
+        }
         _ => ordinary_kind(&mut section, shdr, seen),
     };
     seen.groups |= name.starts_with(b".gnu.linkonce.");
@@ -364,7 +382,7 @@ fn read_section(
             // The inflated section is an ordinary one.
             debug_name_of_zdebug(name)
         } else {
-            output_name(name, config.z.keep_text_section_prefix)
+            output_name(name, kept_prefixes(config))
         };
         let key = OutputName { name: array_for_ctors(object, output), is_alloc };
         seen.last_output = (name_offset, output_slot(object, key)?);
@@ -381,6 +399,10 @@ fn read_section(
         return read_section(config, object, data, index, shdr, seen);
     }
     Ok(section)
+}
+
+fn kept_prefixes(config: &Config) -> KeptPrefixes {
+    KeptPrefixes { text: config.z.keep_text_section_prefix, data: config.z.keep_data_section_prefix }
 }
 
 /// `.ctors` and `.dtors` of ordinary objects join the arrays that modern C libraries run; those of

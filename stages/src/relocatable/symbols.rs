@@ -19,6 +19,7 @@ use crate::model::{Inputs, Object, SymbolId};
 use crate::report::Problem;
 use crate::script::{Env, Value};
 use crate::select::{Class, Provided, Selection, is_common};
+use crate::unique_names::UniqueNames;
 use object::LittleEndian as LE;
 use object::elf::{
     SHF_ALLOC, SHF_TLS, SHF_WRITE, SHN_ABS, SHN_LORESERVE, SHN_UNDEF, SHN_XINDEX, SHT_GROUP, STB_GLOBAL,
@@ -72,6 +73,8 @@ pub struct Table {
     global_numbers: Vec<u32>,
     tentative: HashMap<SymbolId, Tentative>,
     forced: Vec<Forced>,
+    /// With `-z unique-symbol`: the names of local symbols.
+    unique_names: UniqueNames,
     first_forced: u32,
     first_forced_name: u64,
     /// `sh_info`: number of the first global symbol.
@@ -182,6 +185,9 @@ pub fn plan(source: &Source, joined: &Joined, mut table: Table) -> Table {
         source.share(object, joined)
     });
     table.shares = shares;
+    if source.cx.config.z.unique_symbol {
+        rename_locals(source, &mut table);
+    }
     table.forced = source.forced(joined, &table);
     table.sections = joined.sections.len() as u32;
     let mut next = 1 + joined.sections.len() as u64;
@@ -222,6 +228,20 @@ pub fn plan(source: &Source, joined: &Joined, mut table: Table) -> Table {
     table.names_size = name;
     table.is_gnu = table.shares.iter().any(|share| share.is_gnu);
     table
+}
+
+/// Gives local symbols names of their own.
+fn rename_locals(source: &Source, table: &mut Table) {
+    for (position, share) in table.shares.iter_mut().enumerate() {
+        let object = source.inputs.object(source.selection.objects[position]);
+        for (index, _) in share.locals.iter().enumerate().filter(|(_, number)| **number != 0) {
+            let name = object.symbol_name(index);
+            if object.symbols[index].st_type() != STT_FILE && !name.is_empty() {
+                let unique = table.unique_names.add(position, index, name);
+                share.local_names += (unique.len() - name.len()) as u64;
+            }
+        }
+    }
 }
 
 impl Source<'_> {
@@ -501,7 +521,9 @@ impl Table {
                 let object = object_at(n);
                 for (index, number) in self.shares[n as usize].locals.iter().enumerate() {
                     if *number != 0 {
-                        visit(object.symbol_name(index), What::Local(object, index));
+                        let unique = self.unique_names.get(n as usize, index);
+                        let name = unique.unwrap_or_else(|| object.symbol_name(index));
+                        visit(name, What::Local(object, index));
                     }
                 }
             }
@@ -530,7 +552,14 @@ impl Table {
                 // The bits beside the visibility are the defining object's own.
                 let other = symbol.st_other & !3 | source.selection.visibility(id);
                 match source.selection.def(id).class() {
-                    Class::Common => self.tentative_entry(id, symbol, other),
+                    Class::Common => {
+                        let (mut entry, place) = self.tentative_entry(id, symbol, other);
+                        let is_data = matches!(entry.r#type, STT_COMMON | STT_OBJECT);
+                        if let Some(as_common) = source.cx.config.z.common.filter(|_| is_data) {
+                            entry.r#type = if as_common { STT_COMMON } else { STT_OBJECT };
+                        }
+                        (entry, place)
+                    }
                     class @ (Class::Undefined | Class::UndefinedWeak) => {
                         let bind = if class == Class::Undefined { STB_GLOBAL } else { STB_WEAK };
                         let r#type =

@@ -55,6 +55,9 @@ fn facts_of(cx: &Cx, provided: &Provided, selection: &Selection, id: SymbolId) -
     if def.is_local() && !state.is_preemptible() {
         add(Traits::IFUNC, Facts::IFUNC);
     }
+    if !cx.config.discard_sections.is_empty() && selection.is_discarded(id) {
+        facts = facts | Facts::DEAD;
+    }
     facts
 }
 

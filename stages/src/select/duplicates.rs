@@ -38,7 +38,8 @@ pub(super) fn check(
                 continue;
             }
             let other = inputs.object(winner.file());
-            if object.role == Role::Symbols || other.role == Role::Symbols {
+            let is_told = object.role == Role::Symbols || other.role == Role::Symbols;
+            if is_told && !cx.config.multiple_abs_defs_are_errors {
                 // What is linked takes the place of what it was linked against (-R), or the other way round.
                 continue;
             }

@@ -84,7 +84,8 @@ fn state_of(
     let may_export = matches!(visibility, STV_DEFAULT | STV_PROTECTED)
         && selection.versions[id.index()] != VERSION_LOCAL
         && !(matches!(def.class(), Class::Strong | Class::Weak | Class::Common)
-            && inputs.object(def.file()).exclude);
+            && inputs.object(def.file()).exclude)
+        && (config.discard_sections.is_empty() || !selection.is_discarded(id));
     if !may_export {
         return SymbolState::default();
     }

@@ -14,7 +14,7 @@ fn document() -> String {
         *match option.status {
             Status::Acts(_) => &mut done,
             Status::Harmless => &mut ignored,
-            Status::Rejected => &mut refused,
+            Status::Rejected | Status::Foreign => &mut refused,
         } += 1;
     }
     let mut text = format!(
@@ -60,7 +60,7 @@ fn section(text: &mut String, title: &str, options: &[Opt], spell: impl Fn(&str,
         let status = match option.status {
             Status::Acts(_) => "acts",
             Status::Harmless => "ignored",
-            Status::Rejected => "refused",
+            Status::Rejected | Status::Foreign => "refused",
         };
         let escape = |text: &str| text.replace('|', "\\|");
         writeln!(text, "| {} | {status} | {} |", escape(&names.join(", ")), escape(option.text)).unwrap();

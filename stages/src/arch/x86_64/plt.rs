@@ -11,6 +11,9 @@ pub const GOT_ENTRY_SIZE: u64 = 8;
 /// Size of an entry of `.plt.got` and `.plt.sec` where indirect branches are tracked.
 pub const SECOND_ENTRY_SIZE: u64 = 16;
 
+/// Size of the instruction in front of the jump of an entry where indirect branches are tracked.
+pub const MARKER_SIZE: u64 = 4;
+
 fn put_pc32(code: &mut [u8], at: usize, address_of_code: u64, target: u64) {
     let value = target.wrapping_sub(address_of_code).wrapping_sub(at as u64 + 4) as u32;
     code[at..at + 4].copy_from_slice(&value.to_le_bytes());

@@ -92,6 +92,17 @@ pub struct Row {
     pub instruction_prefix: u8,
 }
 
+impl Row {
+    /// Whether the value is how far a symbol is from the place.
+    pub fn is_distance(&self) -> bool {
+        matches!(self.calculation, Calculation::PcRelative | Calculation::Plt | Calculation::GotPcRelaxable)
+    }
+    /// Whether the value follows from the address of a symbol.
+    pub fn is_address(&self) -> bool {
+        self.calculation == Calculation::Absolute || self.is_distance()
+    }
+}
+
 /// The rows that nearly every relocation has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Common {

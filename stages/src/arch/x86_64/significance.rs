@@ -32,6 +32,13 @@ pub fn takes_address(row: &Row, code: Option<(&[u8], usize)>) -> bool {
     }
 }
 
+/// Whether a relocation fills the field of a `call` or `jmp` to the symbol, which no other use of its address is.
+pub fn is_direct_branch(row: &Row, code: &[u8], offset: usize) -> bool {
+    matches!(row.calculation, Calculation::Plt | Calculation::PcRelative)
+        && row.field == Field::I32
+        && relax::is_branch(code, offset)
+}
+
 /// `call *symbol(%rip)` or `jmp *symbol(%rip)`.
 fn is_branch_through_memory(code: &[u8], offset: usize) -> bool {
     matches!(code.get(..offset), Some([.., 0xff, 0x15 | 0x25]))
@@ -75,6 +82,17 @@ mod tests {
             assert_eq!(takes(number, code), expected, "{number} {code:02x?}");
         }
         assert!(takes_address(row(2).unwrap(), None), "data");
+    }
+
+    #[test]
+    fn only_the_field_of_a_branch_is_one() {
+        let is_branch = |number, code: &[u8]| is_direct_branch(row(number).unwrap(), code, code.len() - 4);
+        assert!(is_branch(4, &[0xe8, 0, 0, 0, 0]));
+        assert!(is_branch(2, &[0x0f, 0x85, 0, 0, 0, 0]));
+        assert!(!is_branch(4, &[0, 0, 0, 0]), "a table of distances");
+        assert!(!is_branch(2, &[0x48, 0x8d, 0x3d, 0, 0, 0, 0]));
+        assert!(!is_branch(41, &[0xff, 0x15, 0, 0, 0, 0]));
+        assert!(!is_branch(1, &[0xe8, 0, 0, 0, 0, 0, 0, 0, 0]));
     }
 
     #[test]
