@@ -45,6 +45,7 @@ pub mod relocatable;
 pub mod compress;
 pub mod separate;
 pub mod build_id;
+pub mod write;
 pub mod commit;
 pub mod depfile;
 pub mod reproduce;

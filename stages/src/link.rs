@@ -12,7 +12,7 @@
 //!                           |  every size is known
 //!                         layout                     the one serial step: short
 //!                           |  every address is known
-//!     fill ==> digest ==> write ==> gather           flow 2: output, per task, overlapped
+//!     fill ==> digest ==> write ==> gather           flow 2 (`write`): per task, overlapped
 //!                           |
 //!                         commit
 //! ```
@@ -21,15 +21,13 @@
 //! [`LiveSet`], [`Sizes`](crate::chunks::Sizes), [`Layout`]; a stage that needs a fact takes the value that proves it.
 
 use crate::account::{self, Account, Recorder};
-use crate::build_id::{self, ChunkDigest, chunk_digest};
 use crate::chunks::{self, Sizes, Sizing};
-use crate::commit::{MAPPED_COST, Output, WRITERS_MAX};
 use crate::compress;
-use crate::config::{BuildId, Config, Icf, InputName, OutputKind};
+use crate::config::{Config, Icf, InputName, OutputKind};
 use crate::context::Cx;
 use crate::debug_names;
 use crate::dynamic;
-use crate::emit::{self, Task};
+use crate::emit;
 use crate::fold;
 use crate::gdb_index;
 use crate::image::Image;
@@ -52,14 +50,13 @@ use crate::script::glob::Glob;
 use crate::script::{SymbolList, parse_dynamic_list, parse_version_script};
 use crate::seal::{Parsed, seal};
 use crate::select::{self, Assignment, Provided, Selection};
-use crate::separate;
 use crate::shape;
 use crate::tables;
 use crate::unwind;
 use crate::values::{self, Addresses, Resolving};
-use engine::{Flow, FlowError, Limit, Next, Panicked, Tracer};
+use crate::write;
+use engine::{Flow, FlowError, Next, Panicked, Tracer};
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, PoisonError};
 
 /// How a link went.
 #[derive(Debug, Default)]
@@ -340,14 +337,14 @@ fn conclude(image: &Image, shape: &Shape, opened: &Opened) -> Result<(), Failed>
     chunks::report_relative(image);
     crate::archive_stats::write(cx, inputs, selection, opened)?;
     if !compress::is_asked_for(cx.config) {
-        write_output(image, shape)?;
+        write::write(image, shape)?;
     } else {
         let compressed = compress::compress(image);
         let mut outputs = image.outputs.clone();
         compress::replace(&mut outputs, &compressed);
         // Nothing that is loaded changes its size, so addresses stay what they are.
         let layout = shape::place(cx, &outputs, shape);
-        write_output(
+        write::write(
             &Image { outputs: &outputs, layout: &layout, compressed: &compressed, ..*image },
             shape,
         )?;
@@ -550,138 +547,6 @@ fn place(
             return (layout, addresses);
         }
     }
-}
-
-/// Writes the output, to one file or two.
-fn write_output(image: &Image, shape: &Shape) -> Result<(), Failed> {
-    match &image.cx.config.separate_debug_file {
-        Some(path) => separate::write(image, shape, path),
-        None => output(image),
-    }
-}
-
-/// Flow 2, for an output of one file.
-fn output(image: &Image) -> Result<(), Failed> {
-    let cx = image.cx;
-    let fail = |message: String| cx.problems.fail(Problem::error(message));
-    let mut output = Output::create(&cx.config.output, true).map_err(fail)?;
-    let (pieces, tasks) = fill_file(image, &mut output)?;
-    let digests = pieces.into_iter().map(|piece| piece.digest).collect();
-    if let Some((id, offset)) = build_id_of(image, digests)?.zip(emit::build_id_offset(image)) {
-        output.write_at(&id, offset).map_err(fail)?;
-    }
-    cx.checkpoint()?;
-    if cx.config.fatal_warnings && cx.problems.has_any() {
-        return Err(Failed);
-    }
-    cx.pool.serial("commit", || output.commit()).map_err(fail)?;
-    account::output(image, &cx.config.output, file_size(image), &tasks);
-    Ok(())
-}
-
-/// The build ID of what has been written, if there is to be one.
-pub(crate) fn build_id_of(image: &Image, digests: Vec<ChunkDigest>) -> Result<Option<Vec<u8>>, Failed> {
-    if emit::build_id_offset(image).is_none() {
-        return Ok(None);
-    }
-    let cx = image.cx;
-    let id = build_id::build_id(&cx.config.build_id, &digests);
-    id.map(Some).map_err(|e| cx.problems.fail(Problem::error(format!("--build-id: {e}"))))
-}
-
-/// Bytes of the file.
-pub(crate) fn file_size(image: &Image) -> u64 {
-    let has_sections = !image.cx.config.z.no_section_header;
-    if has_sections { image.layout.file_size } else { image.layout.section_headers }
-}
-
-/// Flow 2: buffers are filled, hashed and written while others are filled. Returns what was written, in file order, and
-/// by which tasks.
-pub(crate) fn fill_file(image: &Image, output: &mut Output) -> Result<(Vec<Piece>, Vec<Task>), Failed> {
-    let cx = image.cx;
-    let list: Vec<Task> = emit::tasks(image);
-    let fail = |message: String| cx.problems.fail(Problem::error(message));
-    output.set_len(file_size(image)).map_err(fail)?;
-    if cx.pool.threads() > WRITERS_MAX {
-        output.share(&runs(&list)).map_err(fail)?;
-    }
-    let output = &*output;
-    let wants_digest = !matches!(cx.config.build_id, BuildId::None | BuildId::Uuid | BuildId::Bytes(_));
-    let wants_crc = cx.config.separate_debug_file.is_some();
-    let free: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
-    let mut pieces: Vec<Piece> = Vec::new();
-
-    let mut flow = Flow::<Failed>::new("output");
-    let (filled, to_digest) = flow.channel::<Filled>("filled", 8);
-    let (hashed, to_write) = flow.channel::<Filled>("hashed", 8);
-    let (written, to_gather) = flow.channel::<Piece>("written", 64);
-    let tasks = &list;
-    flow.indexed("fill", tasks.len(), filled, |n, filled| {
-        let mut buffer = free.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
-        emit::fill(image, &tasks[n], &mut buffer);
-        cx.pool.tracer().add_bytes(buffer.len());
-        filled.send(Filled { offset: tasks[n].offset, buffer, digest: 0, crc: 0 });
-        Ok(())
-    })
-    .labelled(|n| engine::Label::from(*n));
-    flow.parallel("digest", to_digest, hashed, |mut filled: Filled, hashed| {
-        if wants_digest {
-            filled.digest = chunk_digest(&filled.buffer);
-        }
-        if wants_crc {
-            filled.crc = crc32fast::hash(&filled.buffer);
-        }
-        hashed.send(filled);
-        Ok(())
-    });
-    // One at a time: who waits for another's write spins in the kernel, instead of filling a buffer.
-    let limit = Limit { items: 1, workers: WRITERS_MAX, beyond: MAPPED_COST };
-    flow.limited("write", (limit, cx.pool.threads()), to_write, written, |filled: Filled, written| {
-        output.write_at(&filled.buffer, filled.offset).map_err(fail)?;
-        let length = filled.buffer.len() as u64;
-        let digest = ChunkDigest { offset: filled.offset, length, digest: filled.digest };
-        written.send(Piece { digest, crc: filled.crc });
-        free.lock().unwrap_or_else(PoisonError::into_inner).push(filled.buffer);
-        Ok(())
-    });
-    flow.serial("gather", to_gather, (), |piece: Piece, ()| {
-        pieces.push(piece);
-        Ok(())
-    });
-    finish(cx, flow.run(cx.pool))?;
-    pieces.sort_unstable_by_key(|piece| piece.digest.offset);
-    Ok((pieces, list))
-}
-
-/// The runs of the file that tasks write, as (offset, bytes), without the holes between them.
-fn runs(tasks: &[Task]) -> Vec<(u64, u64)> {
-    let mut runs: Vec<(u64, u64)> = Vec::new();
-    for task in tasks {
-        match runs.last_mut() {
-            Some((start, size)) if (*start..*start + *size + emit::TASK_BYTES).contains(&task.offset) => {
-                *size = (*size).max(task.offset + task.size - *start);
-            }
-            _ => runs.push((task.offset, task.size)),
-        }
-    }
-    runs
-}
-
-/// A task's bytes once they are in the file.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Piece {
-    /// Place and hash.
-    pub digest: ChunkDigest,
-    /// CRC-32, where it is wanted.
-    pub crc: u32,
-}
-
-/// A task's bytes on their way to the file.
-struct Filled {
-    offset: u64,
-    buffer: Vec<u8>,
-    digest: u128,
-    crc: u32,
 }
 
 /// Makes the end of a flow the end of the link where it is one.

@@ -21,10 +21,10 @@ use crate::commit::Output;
 use crate::emit;
 use crate::image::Image;
 use crate::layout::{HEADER_SIZE, Layout, SECTION_HEADER_SIZE, SEGMENT_SIZE, Shape, layout as layout_of};
-use crate::link::{Piece, build_id_of, file_size, fill_file};
 use crate::outputs::{OutputSection, Outputs};
 use crate::parse::is_debug_name;
 use crate::report::{Failed, Problem};
+use crate::write::{Piece, build_id_of, file_size, fill_file};
 use object::elf::{
     PT_GNU_PROPERTY, PT_GNU_STACK, PT_LOAD, PT_NOTE, PT_PHDR, SHF_ALLOC, SHT_NOBITS, SHT_NOTE, SHT_RELA,
     SHT_SYMTAB, SHT_SYMTAB_SHNDX,

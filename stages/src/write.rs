@@ -1,0 +1,153 @@
+//! Writes the file: flow 2.
+//!
+//! ```text
+//!     fill ==> digest ==> write ==> gather
+//! ```
+//!
+//! In: [`Image`], whose addresses are known. Out: the file in its place. Buffers are filled, hashed and written while
+//! others are filled; what was written and the hashes of it come back in file order, for the build ID.
+
+use crate::account;
+use crate::build_id::{self, ChunkDigest, chunk_digest};
+use crate::commit::{MAPPED_COST, Output, WRITERS_MAX};
+use crate::config::BuildId;
+use crate::emit::{self, Task};
+use crate::image::Image;
+use crate::layout::Shape;
+use crate::link::finish;
+use crate::report::{Failed, Problem};
+use crate::separate;
+use engine::{Flow, Limit};
+use std::sync::{Mutex, PoisonError};
+
+/// Writes the output, to one file or two.
+pub(crate) fn write(image: &Image, shape: &Shape) -> Result<(), Failed> {
+    match &image.cx.config.separate_debug_file {
+        Some(path) => separate::write(image, shape, path),
+        None => output(image),
+    }
+}
+
+/// Flow 2, for an output of one file.
+fn output(image: &Image) -> Result<(), Failed> {
+    let cx = image.cx;
+    let fail = |message: String| cx.problems.fail(Problem::error(message));
+    let mut output = Output::create(&cx.config.output, true).map_err(fail)?;
+    let (pieces, tasks) = fill_file(image, &mut output)?;
+    let digests = pieces.into_iter().map(|piece| piece.digest).collect();
+    if let Some((id, offset)) = build_id_of(image, digests)?.zip(emit::build_id_offset(image)) {
+        output.write_at(&id, offset).map_err(fail)?;
+    }
+    cx.checkpoint()?;
+    if cx.config.fatal_warnings && cx.problems.has_any() {
+        return Err(Failed);
+    }
+    cx.pool.serial("commit", || output.commit()).map_err(fail)?;
+    account::output(image, &cx.config.output, file_size(image), &tasks);
+    Ok(())
+}
+
+/// The build ID of what has been written, if there is to be one.
+pub(crate) fn build_id_of(image: &Image, digests: Vec<ChunkDigest>) -> Result<Option<Vec<u8>>, Failed> {
+    if emit::build_id_offset(image).is_none() {
+        return Ok(None);
+    }
+    let cx = image.cx;
+    let id = build_id::build_id(&cx.config.build_id, &digests);
+    id.map(Some).map_err(|e| cx.problems.fail(Problem::error(format!("--build-id: {e}"))))
+}
+
+/// Bytes of the file.
+pub(crate) fn file_size(image: &Image) -> u64 {
+    let has_sections = !image.cx.config.z.no_section_header;
+    if has_sections { image.layout.file_size } else { image.layout.section_headers }
+}
+
+/// Flow 2: buffers are filled, hashed and written while others are filled. Returns what was written, in file order, and
+/// by which tasks.
+pub(crate) fn fill_file(image: &Image, output: &mut Output) -> Result<(Vec<Piece>, Vec<Task>), Failed> {
+    let cx = image.cx;
+    let list: Vec<Task> = emit::tasks(image);
+    let fail = |message: String| cx.problems.fail(Problem::error(message));
+    output.set_len(file_size(image)).map_err(fail)?;
+    if cx.pool.threads() > WRITERS_MAX {
+        output.share(&runs(&list)).map_err(fail)?;
+    }
+    let output = &*output;
+    let wants_digest = !matches!(cx.config.build_id, BuildId::None | BuildId::Uuid | BuildId::Bytes(_));
+    let wants_crc = cx.config.separate_debug_file.is_some();
+    let free: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
+    let mut pieces: Vec<Piece> = Vec::new();
+
+    let mut flow = Flow::<Failed>::new("output");
+    let (filled, to_digest) = flow.channel::<Filled>("filled", 8);
+    let (hashed, to_write) = flow.channel::<Filled>("hashed", 8);
+    let (written, to_gather) = flow.channel::<Piece>("written", 64);
+    let tasks = &list;
+    flow.indexed("fill", tasks.len(), filled, |n, filled| {
+        let mut buffer = free.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+        emit::fill(image, &tasks[n], &mut buffer);
+        cx.pool.tracer().add_bytes(buffer.len());
+        filled.send(Filled { offset: tasks[n].offset, buffer, digest: 0, crc: 0 });
+        Ok(())
+    })
+    .labelled(|n| engine::Label::from(*n));
+    flow.parallel("digest", to_digest, hashed, |mut filled: Filled, hashed| {
+        if wants_digest {
+            filled.digest = chunk_digest(&filled.buffer);
+        }
+        if wants_crc {
+            filled.crc = crc32fast::hash(&filled.buffer);
+        }
+        hashed.send(filled);
+        Ok(())
+    });
+    // One at a time: who waits for another's write spins in the kernel, instead of filling a buffer.
+    let limit = Limit { items: 1, workers: WRITERS_MAX, beyond: MAPPED_COST };
+    flow.limited("write", (limit, cx.pool.threads()), to_write, written, |filled: Filled, written| {
+        output.write_at(&filled.buffer, filled.offset).map_err(fail)?;
+        let length = filled.buffer.len() as u64;
+        let digest = ChunkDigest { offset: filled.offset, length, digest: filled.digest };
+        written.send(Piece { digest, crc: filled.crc });
+        free.lock().unwrap_or_else(PoisonError::into_inner).push(filled.buffer);
+        Ok(())
+    });
+    flow.serial("gather", to_gather, (), |piece: Piece, ()| {
+        pieces.push(piece);
+        Ok(())
+    });
+    finish(cx, flow.run(cx.pool))?;
+    pieces.sort_unstable_by_key(|piece| piece.digest.offset);
+    Ok((pieces, list))
+}
+
+/// The runs of the file that tasks write, as (offset, bytes), without the holes between them.
+fn runs(tasks: &[Task]) -> Vec<(u64, u64)> {
+    let mut runs: Vec<(u64, u64)> = Vec::new();
+    for task in tasks {
+        match runs.last_mut() {
+            Some((start, size)) if (*start..*start + *size + emit::TASK_BYTES).contains(&task.offset) => {
+                *size = (*size).max(task.offset + task.size - *start);
+            }
+            _ => runs.push((task.offset, task.size)),
+        }
+    }
+    runs
+}
+
+/// A task's bytes once they are in the file.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Piece {
+    /// Place and hash.
+    pub digest: ChunkDigest,
+    /// CRC-32, where it is wanted.
+    pub crc: u32,
+}
+
+/// A task's bytes on their way to the file.
+struct Filled {
+    offset: u64,
+    buffer: Vec<u8>,
+    digest: u128,
+    crc: u32,
+}
