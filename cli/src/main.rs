@@ -65,11 +65,8 @@ fn main() -> ExitCode {
     let directory = trace::directory_for(std::env::var_os(trace::VARIABLE));
     let beginning = trace::Beginning::read(main);
     let is_traced = config.profile != Profile::Off || directory.is_some();
-    let size = named_bytes(&config, memory::WORTH_HUGE_PAGES);
-    if size >= memory::WORTH_HUGE_PAGES {
-        memory::use_huge_pages();
-    }
-    let wanted = fork.unwrap_or(is_traced || size >= early_exit::WORTH_IT);
+    let is_worth_it = || named_bytes(&config, early_exit::WORTH_IT) >= early_exit::WORTH_IT;
+    let wanted = fork.unwrap_or_else(|| is_traced || is_worth_it());
     early_exit::run(wanted, |caller| run_link(config, rules, beginning, directory, caller))
 }
 
