@@ -4,11 +4,11 @@
 //! takes the kernel tens of milliseconds that nobody needs to wait for. So the link is made by a second process, which
 //! says over a socket when it is done; the first then ends with the code it is told.
 //!
-//! Both share one address space (`CLONE_VM`, as with `vfork`, but both run): there is no page table to copy, no page to
-//! copy when it is written to, and huge pages stay whole; and what is given back is given back by the
-//! last that ends, which the second sees to: it waits for the socket to be closed. A second process with memory of its own cost a link of 30 MB a tenth of its time.
-//! In return the first must leave everything in that memory alone, above all the storage of the thread it shares with
-//! the second: it only waits, and sets `errno` only when a signal interrupts it, which is the end of the link.
+//! Both share one address space (`CLONE_VM`, as with `vfork`, but both run): there is no page table to copy, and no page
+//! when it is written to, which cost a link of 30 MB a tenth of its time. The last that ends gives the memory back; the
+//! second sees to it that it is that one: it waits for the socket to be closed. In return the first must leave everything
+//! in that memory alone, above all the storage of the thread it shares with the second: it only waits, and sets `errno`
+//! only when a signal interrupts it, which is the end of the link.
 //!
 //! What a caller may rely on stays as it was: at the end of the command the output and all messages are written, and
 //! nobody holds its standard streams (a caller that reads them to their end is not kept waiting). A signal to the first
@@ -133,7 +133,7 @@ extern "C" fn second<F: FnOnce(&Caller) -> u8>(task: *mut c_void) -> c_int {
     caller.end(code.unwrap_or(101))
 }
 
-/// Passes a signal on; what the child does then is what the parent does.
+/// Passes a signal on; what the second process does then is what the first does.
 extern "C" fn forward(signal: c_int) {
     // SAFETY: `kill` may be called in a handler (signal-safety(7)).
     unsafe { libc::kill(WORKER.load(Ordering::SeqCst), signal) };

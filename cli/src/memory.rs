@@ -19,8 +19,8 @@ const PURGE_DELAY: c_int = 15;
 /// Bytes of address space that are given to the allocator. What it needs beyond, it gets by itself.
 const SIZE: usize = 1 << 30;
 
-/// Bytes of a huge page, on which the memory is aligned.
-const HUGE: usize = 2 << 20;
+/// What the allocator wants its memory aligned on.
+const ALIGNMENT: usize = 64 << 10;
 
 /// Run by the loader before `main` and what the standard library does before that, which allocates.
 #[used]
@@ -31,13 +31,13 @@ extern "C" fn provide() {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
     let access = libc::PROT_READ | libc::PROT_WRITE;
     // SAFETY: fresh memory, that nobody else knows of, becomes the allocator's for good; it consists of zeros, and its
-    // start is aligned on more than the 64 KB that the allocator wants.
+    // start is aligned as the allocator wants it.
     unsafe {
-        let memory = libc::mmap(std::ptr::null_mut(), SIZE + HUGE, access, flags, -1, 0);
+        let memory = libc::mmap(std::ptr::null_mut(), SIZE + ALIGNMENT, access, flags, -1, 0);
         if memory == libc::MAP_FAILED {
             return;
         }
-        let start = memory.byte_add(memory.align_offset(HUGE));
+        let start = memory.byte_add(memory.align_offset(ALIGNMENT));
         libc::madvise(start, SIZE, libc::MADV_NOHUGEPAGE);
         libmimalloc_sys::mi_process_init();
         let mut arena = std::mem::zeroed();

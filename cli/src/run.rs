@@ -28,9 +28,6 @@ use std::process::{Command, ExitCode};
 /// The library's file name.
 const HOOK: &str = "libmanifold_run.so";
 
-/// Where the library looks for the linker, from its own directory (`hook.rs` has the same list).
-const LINKER_PLACES: [&str; 2] = ["manifold", "../../bin/manifold"];
-
 /// Where the library is looked for, from the directory of the command.
 const HOOK_PLACES: [&str; 2] = ["", "../lib/manifold"];
 
@@ -94,11 +91,11 @@ fn find_hook(myself: &Path) -> Result<PathBuf, Problem> {
         let missing = Problem::error(format!("-run: cannot find {HOOK}"));
         candidates.iter().fold(missing, |p, candidate| p.note(format!("not at {}", candidate.display())))
     })?;
-    let linkers = LINKER_PLACES.map(|place| hook.with_file_name(place));
-    if !linkers.iter().any(|linker| linker.is_file()) {
+    let found = linkers::PLACES.map(|place| hook.with_file_name(place));
+    if !found.iter().any(|linker| linker.is_file()) {
         // Without this, the build would go on with the linkers it has, and nobody would know.
         let missing = Problem::error(format!("-run: {} finds no linker", hook.display()));
-        return Err(linkers.iter().fold(missing, |p, linker| p.note(format!("not at {}", linker.display()))));
+        return Err(found.iter().fold(missing, |p, linker| p.note(format!("not at {}", linker.display()))));
     }
     // LD_PRELOAD is a list separated by colons and white space, without quoting.
     if hook.as_os_str().as_bytes().iter().any(|b| *b == b':' || b.is_ascii_whitespace()) {

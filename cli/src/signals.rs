@@ -17,12 +17,18 @@ pub fn clean_up_when_stopped() {
     handle(libc::SIGBUS, page_is_missing, libc::SA_RESETHAND);
 }
 
+/// Removes what an unfinished link leaves. Async-signal-safe.
+fn tidy_up() {
+    stages::commit::remove_temporaries();
+    stages::plugin::remove_leftovers();
+}
+
 /// The handler of SIGBUS: a page of a mapped file is not there. It comes to the thread that touched the page, and comes
 /// again when the handler returns.
 extern "C" fn page_is_missing(_: c_int) {
     const MESSAGE: &str = "manifold: error: a part of a mapped file is missing: an input was made shorter while it was \
 read, or there is no room left for the output\n";
-    stages::commit::remove_temporaries();
+    tidy_up();
     // SAFETY: `write` may be called in a handler; the message is as long as it is said to be.
     unsafe { libc::write(libc::STDERR_FILENO, MESSAGE.as_ptr().cast(), MESSAGE.len()) };
 }
@@ -61,8 +67,7 @@ pub fn leave_to_children() {
 
 /// The handler: only calls that are allowed in one (signal-safety(7)).
 extern "C" fn stop(signal: c_int) {
-    stages::commit::remove_temporaries();
-    stages::plugin::remove_leftovers();
+    tidy_up();
     // SAFETY: `raise` may be called in a handler; SA_RESETHAND has put the default action back, which takes
     // effect when the handler returns.
     unsafe {

@@ -237,19 +237,18 @@ fn zoom(browser: &mut Browser) {
     browser.until("document.getElementById('tip').style.display === 'block' && /ms|µs/.test(document.getElementById('tip').textContent)");
 }
 
-/// Types the name of a crate; it is found, and what is not of it is not shown.
-fn search(browser: &mut Browser, name: &str) {
+/// Types the name of a crate of which `inputs` are linked; it is found, and what is not of it is not shown.
+fn search(browser: &mut Browser, name: &str, inputs: u32) {
     browser.value("document.activeElement.blur()");
     browser.key("/");
     for letter in name.chars() {
         browser.key(&letter.to_string());
     }
-    browser.until("document.getElementById('found').dataset.inputs > 0");
+    browser.until(&format!("document.getElementById('found').dataset.inputs === '{inputs}'"));
     assert!(browser.number("document.getElementById('found').dataset.spans") > 0.0);
     let rows = browser
         .value("[...document.querySelectorAll('#input-table tbody tr')].map((row) => row.dataset.name)");
-    assert!(rows.as_array().unwrap().contains(&json!(name)), "{rows}");
-    assert!(rows.as_array().unwrap().iter().all(|row| row.as_str().unwrap().contains(name)), "{rows}");
+    assert_eq!(rows, json!([name]));
     // A match comes to the middle; how far the view goes in depends on how long the match took.
     browser.key("Enter");
     browser.until("view.matches.has(view.hover)");
@@ -259,8 +258,8 @@ fn search(browser: &mut Browser, name: &str) {
     assert!(browser.number("document.getElementById('input-table').dataset.rows") > 1.0);
 }
 
-/// Into the map's area of a crate that has at least so many objects, into one of them, where there is such a section,
-/// and out again.
+/// Into the map's area of a crate that has so many objects, into one of them, where there is such a section, and out
+/// again.
 fn drill(browser: &mut Browser, name: &str, objects: f64, section: &str) {
     let level = "document.getElementById('treemap').dataset.level";
     let crate_area = format!(
@@ -271,7 +270,7 @@ fn drill(browser: &mut Browser, name: &str, objects: f64, section: &str) {
     let at = browser.middle(&crate_area);
     browser.click(at);
     browser.until(&format!("{level} === '1'"));
-    assert!(browser.number("document.querySelectorAll('#treemap button').length") >= objects);
+    assert_eq!(browser.number("document.querySelectorAll('#treemap button').length"), objects);
     browser.value("document.querySelector('#treemap button').focus()");
     browser.key("ArrowRight");
     browser.key("Enter");
@@ -300,7 +299,7 @@ fn the_page_answers_in_a_browser() {
             "nothing sticks out"
         );
         zoom(&mut browser);
-        search(&mut browser, "tokio");
+        search(&mut browser, "tokio", 2);
         assert_eq!(browser.value("document.getElementById('found').textContent"), "");
         drill(&mut browser, "tokio", 2.0, ".debug_info");
         // A table sorts by the head that is clicked.
@@ -313,19 +312,21 @@ fn the_page_answers_in_a_browser() {
 }
 
 /// Pages of links that are too large to be made here: `MANIFOLD_PAGES` has the path of each, the name of a crate or
-/// archive in it, and the name of a section, as in `service.html:tokio:.text,tool.html:libclangSema.a:.text`.
+/// archive whose name is part of no other's, of how many inputs it has the map shows an area, and the name of a section
+/// they have, as in `tool.html:libclangSema.a:77:.text`.
 #[test]
 #[ignore = "needs pages of large links, named by MANIFOLD_PAGES"]
 fn pages_of_large_links_answer_in_a_browser() {
     let place = Place::new("browser-large");
     for page in std::env::var("MANIFOLD_PAGES").unwrap().split(',') {
-        let [path, name, section] = page.split(':').collect::<Vec<_>>()[..] else { panic!("{page}") };
+        let [path, name, inputs, section] = page.split(':').collect::<Vec<_>>()[..] else { panic!("{page}") };
+        let inputs: u32 = inputs.parse().unwrap();
         for (size, is_dark) in [("1280,900", false), ("1920,1080", true)] {
             let mut browser = Browser::start(&place, size, is_dark).expect("there is a browser");
             browser.open(Path::new(path));
             zoom(&mut browser);
-            search(&mut browser, name);
-            drill(&mut browser, name, 2.0, section);
+            search(&mut browser, name, inputs);
+            drill(&mut browser, name, inputs.into(), section);
             browser.assert_quiet();
         }
     }

@@ -6,8 +6,8 @@
 //! The replay follows the rules of the engine (`engine/README.md`): a worker in a flow takes the ready stage furthest
 //! downstream, a stage is not ready while a channel it sends to is full, serial stages and shards run one item at a
 //! time; loops are claimed in order; who owns a job helps jobs inside it while it waits, others take the newest; a limit
-//! that holds for few workers is left out for more, with what that costs; waking
-//! a worker takes [`WAKE`], starting one [`START`], and not more than two are on their way at once.
+//! that holds for few workers is left out for more, with what that costs; waking a worker takes [`WAKE`], starting one
+//! [`START`], and not more than two are on their way at once.
 //!
 //! Left out, and said where results are shown: more workers share memory bandwidth, caches and the kernel's locks on
 //! page tables and page cache, and processors may slow down when all are busy. So every item takes as long as it took,
@@ -37,10 +37,13 @@ caches and the kernel's locks on pages is left out, so the larger numbers are to
 /// Predicts the time on each number of workers; nothing for a trace without a run.
 pub fn predict(profile: &Profile, threads: &[u32]) -> Vec<Prediction> {
     let Some(program) = Program::of(profile) else { return Vec::new() };
-    let alone = run(&program, &profile.flows, 1).time + program.around;
+    let on = |threads: u32| {
+        let (program, flows) = adapted(&program, &profile.flows, profile.link.threads, threads);
+        run(&program, &flows, threads)
+    };
+    let alone = on(1).time + program.around;
     let predicted = |threads: &u32| {
-        let (program, flows) = adapted(&program, &profile.flows, profile.link.threads, *threads);
-        let outcome = run(&program, &flows, *threads);
+        let outcome = on(*threads);
         let wall = outcome.time + program.around;
         let (stage, limit_time) =
             outcome.alone.iter().max_by_key(|&(stage, time)| (time, Reverse(stage))).unzip();

@@ -87,7 +87,7 @@ fn manifold() -> Option<CString> {
         CStr::from_ptr(info.dli_fname).to_bytes()
     };
     let directory = &library[..library.iter().rposition(|b| *b == b'/')? + 1];
-    ["manifold", "../../bin/manifold"].iter().find_map(|place| {
+    linkers::PLACES.iter().find_map(|place| {
         let path = CString::new([directory, place.as_bytes()].concat()).ok()?;
         // SAFETY: `path` is a C string.
         (unsafe { libc::access(path.as_ptr(), libc::X_OK) } == 0).then_some(path)

@@ -15,6 +15,9 @@ const FLAVORED: [&[u8]; 2] = [b"rust-lld", b"lld"];
 /// The flavors that are an `ld`.
 const FLAVORS: [&[u8]; 3] = [b"gnu", b"ld", b"ld.lld"];
 
+/// Where the preloaded library looks for manifold, from its own directory.
+pub const PLACES: [&str; 2] = ["manifold", "../../bin/manifold"];
+
 /// What a cross toolchain that targets this machine puts before a name.
 const PREFIX: &[u8] = b"x86_64-";
 
