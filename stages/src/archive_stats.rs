@@ -7,7 +7,7 @@
 use crate::context::Cx;
 use crate::model::Inputs;
 use crate::open::Opened;
-use crate::report::{Failed, Problem};
+use crate::report::Failed;
 use crate::select::Selection;
 use std::collections::HashMap;
 use std::path::Path;
@@ -30,13 +30,5 @@ pub fn write(cx: &Cx, inputs: &Inputs, selection: &Selection, opened: &Opened) -
         let taken = extracted.get(archive).copied().unwrap_or(0);
         text.push_str(&format!("{members}\t{taken}\t{}\n", archive.display()));
     }
-    if path == Path::new("-") {
-        cx.problems.say(text.trim_end().to_string());
-        return Ok(());
-    }
-    std::fs::write(path, text).map_err(|error| {
-        let why = crate::open::reason(&error);
-        cx.problems
-            .fail(Problem::error(format!("--print-archive-stats: cannot open {}: {why}", path.display())))
-    })
+    cx.write_table(path, text, "--print-archive-stats: cannot open")
 }

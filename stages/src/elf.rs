@@ -4,6 +4,7 @@ pub mod archive;
 pub mod identify;
 pub mod compressed;
 pub mod crel;
+pub mod leb128;
 pub mod properties;
 pub mod sframe;
 pub mod write;

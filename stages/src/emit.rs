@@ -249,23 +249,23 @@ pub struct SectionRun {
 pub fn section_runs(image: &Image, tasks: &[Task], position: usize, bytes: u64) -> Vec<SectionRun> {
     let start = image.layout.placements[position].offset;
     let end = start + image.outputs.sections[position].size;
-    let mut runs = vec![SectionRun { start, size: 0, tasks: Vec::new() }];
+    let mut runs = Vec::new();
+    let mut open = SectionRun { start, size: 0, tasks: Vec::new() };
     for task in tasks {
-        let items = task.items.iter().filter(|item| item.output as usize == position);
-        let task =
-            Task { items: items.copied().collect(), is_headers: false, is_section_headers: false, ..*task };
-        if task.items.is_empty() {
+        let items: Vec<Item> =
+            task.items.iter().filter(|item| item.output as usize == position).copied().collect();
+        if items.is_empty() {
             continue;
         }
-        if let Some(run) = runs.last_mut()
-            && task.offset >= run.start + bytes
-        {
-            run.size = task.offset - run.start;
-            runs.push(SectionRun { start: task.offset, size: 0, tasks: Vec::new() });
+        if task.offset >= open.start + bytes {
+            open.size = task.offset - open.start;
+            let next = SectionRun { start: task.offset, size: 0, tasks: Vec::new() };
+            runs.push(std::mem::replace(&mut open, next));
         }
-        runs.last_mut().into_iter().for_each(|run| run.tasks.push(task.clone()));
+        open.tasks.push(Task { items, is_headers: false, is_section_headers: false, ..*task });
     }
-    runs.last_mut().into_iter().for_each(|run| run.size = end - run.start);
+    open.size = end - open.start;
+    runs.push(open);
     runs
 }
 

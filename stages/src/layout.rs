@@ -238,11 +238,20 @@ fn is_relro(section: &OutputSection, shape: &Shape) -> bool {
     shape.relro
         && section.has(SHF_WRITE)
         && match section.name {
-            b".preinit_array" | b".init_array" | b".fini_array" | b".ctors" | b".dtors" | b".jcr"
-            | b".data.rel.ro" | b".bss.rel.ro" | b".dynamic" | b".got" => true,
-            b".data.rel.ro.hot" | b".data.rel.ro.unlikely" | b".bss.rel.ro.hot" | b".bss.rel.ro.unlikely" => {
-                true
-            }
+            b".preinit_array"
+            | b".init_array"
+            | b".fini_array"
+            | b".ctors"
+            | b".dtors"
+            | b".jcr"
+            | b".data.rel.ro"
+            | b".data.rel.ro.hot"
+            | b".data.rel.ro.unlikely"
+            | b".bss.rel.ro"
+            | b".bss.rel.ro.hot"
+            | b".bss.rel.ro.unlikely"
+            | b".dynamic"
+            | b".got" => true,
             b".got.plt" => shape.now,
             _ => section.has(SHF_TLS),
         }

@@ -14,7 +14,7 @@
 use crate::config::Strip;
 use crate::context::Cx;
 use crate::dwarf::{Debug, Reader, what};
-use crate::elf::Rela;
+use crate::elf::{Rela, leb128};
 use crate::model::{File, Inputs, Object, SectionKind};
 use crate::report::Problem;
 use crate::select::Selection;
@@ -101,8 +101,8 @@ impl Reduced {
                 .copy_from_slice(&(self.abbrev.len() as u64).to_le_bytes()[..word]);
         }
         self.info.push(1);
-        leb128(&mut self.abbrev, 1);
-        leb128(&mut self.abbrev, gimli::DW_TAG_compile_unit.0.into());
+        leb128::unsigned(&mut self.abbrev, 1);
+        leb128::unsigned(&mut self.abbrev, gimli::DW_TAG_compile_unit.0.into());
         self.abbrev.push(gimli::DW_CHILDREN_no.0);
         let base = str_offsets_base(header, &abbreviations)?;
         let mut entries = header.entries_raw(&abbreviations, None)?;
@@ -119,10 +119,10 @@ impl Reduced {
                 self.add_text(specification, text);
                 continue;
             }
-            leb128(&mut self.abbrev, specification.name().0.into());
-            leb128(&mut self.abbrev, specification.form().0.into());
+            leb128::unsigned(&mut self.abbrev, specification.name().0.into());
+            leb128::unsigned(&mut self.abbrev, specification.form().0.into());
             if let Some(value) = specification.implicit_const_value() {
-                signed_leb128(&mut self.abbrev, value);
+                leb128::signed(&mut self.abbrev, value);
             }
             let at = self.info.len();
             self.info.extend_from_slice(bytes.get(from..to).unwrap_or(&[]));
@@ -165,8 +165,8 @@ impl Reduced {
 
     /// A string in place.
     fn add_text(&mut self, specification: &AttributeSpecification, text: &[u8]) {
-        leb128(&mut self.abbrev, specification.name().0.into());
-        leb128(&mut self.abbrev, gimli::DW_FORM_string.0.into());
+        leb128::unsigned(&mut self.abbrev, specification.name().0.into());
+        leb128::unsigned(&mut self.abbrev, gimli::DW_FORM_string.0.into());
         self.info.extend_from_slice(text);
         self.info.push(0);
     }
@@ -284,45 +284,5 @@ fn replace(object: &mut Object, abbrev: u32, reduced: Reduced, unused: &[u32]) {
         let section = &mut object.sections[index as usize];
         section.size = bytes.len() as u64;
         section.contents = bytes.leak();
-    }
-}
-
-fn leb128(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
-fn signed_leb128(out: &mut Vec<u8>, mut value: i64) {
-    loop {
-        let byte = value as u8 & 0x7f;
-        value >>= 7;
-        let is_last = value == 0 && byte & 0x40 == 0 || value == -1 && byte & 0x40 != 0;
-        out.push(if is_last { byte } else { byte | 0x80 });
-        if is_last {
-            return;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use gimli::Reader as _;
-
-    #[test]
-    fn numbers_are_read_back() {
-        for value in [0i64, 1, -1, 63, 64, -64, -65, 300, -300, i64::MAX, i64::MIN] {
-            let mut bytes = Vec::new();
-            signed_leb128(&mut bytes, value);
-            let mut reader = gimli::EndianSlice::new(&bytes, LittleEndian);
-            assert_eq!(reader.read_sleb128().unwrap(), value);
-            bytes.clear();
-            leb128(&mut bytes, value as u64);
-            let mut reader = gimli::EndianSlice::new(&bytes, LittleEndian);
-            assert_eq!(reader.read_uleb128().unwrap(), value as u64);
-        }
     }
 }

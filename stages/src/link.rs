@@ -36,7 +36,7 @@ use crate::layout::{Layout, Shape};
 use crate::liveness::{self, LiveSet};
 use crate::markers;
 use crate::merge::{self, Merged};
-use crate::model::{File, Inputs, Object, Role, SharedObject};
+use crate::model::{File, Inputs, Role};
 use crate::open::{Opened, Opener};
 use crate::order;
 use crate::outputs::{self, Outputs};
@@ -375,7 +375,7 @@ fn ingest(cx: &Cx, compiled: Option<&Compiled>) -> Result<Ingested, Failed> {
 
     loop {
         run_ingest(cx, &mut opener, &mut shards, &mut parsed, seed, candidates.as_ref())?;
-        if !adds_dependencies(cx, &mut opener, &parsed) {
+        if !opener.add_dependencies(&parsed) {
             break;
         }
     }
@@ -440,27 +440,6 @@ fn run_ingest(
         Ok(())
     });
     finish(cx, flow.run(cx.pool))
-}
-
-/// Whether inputs name libraries that are not among the files yet; they are to be opened next.
-fn adds_dependencies(cx: &Cx, opener: &mut Opener, parsed: &[Parsed]) -> bool {
-    let asks = |object: &Object| object.dependent_libraries != 0;
-    let has_wishes = cx.config.dependent_libraries
-        && parsed.iter().any(|parsed| matches!(&parsed.file, File::Object(object) if asks(object)));
-    if !has_wishes && !opener.copies_needed() {
-        return false;
-    }
-    let (mut objects, mut libraries): (Vec<&Object>, Vec<&SharedObject>) = (Vec::new(), Vec::new());
-    for parsed in parsed {
-        match &parsed.file {
-            File::Object(object) if has_wishes && asks(object) => objects.push(object),
-            File::Object(_) => {}
-            File::Shared(shared) => libraries.push(shared),
-        }
-    }
-    objects.sort_by_key(|object| object.id);
-    libraries.sort_by_key(|library| library.id);
-    opener.add_dependencies(&objects) | opener.add_needed(&libraries)
 }
 
 fn parse_batch(

@@ -194,7 +194,7 @@ impl Marking<'_> {
         self.reached =
             self.cx.pool.map("liveness/reached", self.selection.objects.len(), 16, |i| self.reached_by(i));
         let mut roots = kept.concat();
-        for id in self.root_symbols(symbols) {
+        for (id, _) in self.root_symbols(symbols) {
             self.push_symbol(id, &mut |place| roots.push(place));
         }
         self.cx.pool.walk_ahead(
@@ -215,26 +215,26 @@ impl Marking<'_> {
         starts.iter().filter_map(name).collect()
     }
 
-    /// Entry point, command line, exports, and what `--defsym` expressions mention.
-    fn root_symbols(&self, symbols: &Symbols) -> Vec<SymbolId> {
+    /// Entry point, command line, what `--defsym` expressions mention, and then exports, each with what makes it a root.
+    fn root_symbols(&self, symbols: &Symbols) -> Vec<(SymbolId, &'static str)> {
         let config = self.cx.config;
-        let entry = config.entry.as_deref().unwrap_or(if config.kind == OutputKind::Relocatable {
-            b""
-        } else {
-            b"_start"
-        });
-        let named = config.undefined.iter().chain(&config.require_defined).map(Vec::as_slice);
-        let mut roots: Vec<SymbolId> =
-            named.chain([entry, &config.init, &config.fini]).filter_map(|n| symbols.find(n)).collect();
+        let default_entry: &[u8] = if config.kind == OutputKind::Relocatable { b"" } else { b"_start" };
+        let entry = config.entry.as_deref().unwrap_or(default_entry);
+        let mut named =
+            vec![(entry, "entry point"), (&config.init, "init function"), (&config.fini, "fini function")];
+        named.extend(config.undefined.iter().map(|name| (name.as_slice(), "--undefined")));
+        named.extend(config.require_defined.iter().map(|name| (name.as_slice(), "--require-defined")));
+        let mut roots: Vec<(SymbolId, &'static str)> =
+            named.into_iter().filter_map(|(name, why)| Some((symbols.find(name)?, why))).collect();
+        for (_, value) in &config.defsyms {
+            value.for_each_symbol(&mut |name| roots.extend(symbols.find(name).map(|id| (id, "--defsym"))));
+        }
         for (n, state) in self.selection.states.iter().enumerate() {
             let id = SymbolId(n as u32);
             let is_kept = || config.gc_keep_exported && self.is_visible(id);
             if state.is_exported() || is_kept() {
-                roots.push(id);
+                roots.push((id, EXPORTED));
             }
-        }
-        for (_, value) in &config.defsyms {
-            value.for_each_symbol(&mut |name| roots.extend(symbols.find(name)));
         }
         roots
     }
@@ -397,6 +397,9 @@ fn push_to(object: &Object, position: usize, index: u32, push: &mut impl FnMut(P
     engine::prefetch(&object.sections, index as usize + 1);
     push((position as u32, index));
 }
+
+/// What makes a symbol a root that other files may see.
+const EXPORTED: &str = "exported";
 
 /// Whether a section stays although nothing refers to it.
 fn is_kept(object: &Object, section: &Section, started: &HashSet<&[u8]>) -> bool {

@@ -38,7 +38,7 @@ pub fn find(
         return Markers::default();
     }
     let taken: Vec<AtomicBool> = (0..inputs.section_bound).map(|_| AtomicBool::new(false)).collect();
-    let finding = Finding { inputs, selection, live, taken: &taken };
+    let finding = Finding { selection, live, taken: &taken };
     let config = cx.config;
     let entry = config.entry.as_deref().unwrap_or(b"_start");
     let named = [entry, &config.init, &config.fini].into_iter().filter_map(|name| symbols.find(name));
@@ -67,7 +67,6 @@ pub fn find(
 }
 
 struct Finding<'a> {
-    inputs: &'a Inputs,
     selection: &'a Selection,
     live: &'a LiveSet,
     /// By [`SectionId`]: an address in it may be known to somebody.
@@ -87,13 +86,8 @@ impl Finding<'_> {
 
     /// A symbol of an object, by its index.
     fn mention(&self, object: &Object, symbol: usize) {
-        if symbol >= object.symbols.len() {
-            return;
-        }
-        match (object.symbol_id(symbol), object.symbol_section(symbol)) {
-            (SymbolId::NONE, 0) => {}
-            (SymbolId::NONE, section) => self.section(object.section_id(section as usize)),
-            (id, _) => self.symbol(id),
+        if symbol < object.symbols.len() {
+            self.section(self.selection.section_of(object, symbol));
         }
     }
 
@@ -130,7 +124,6 @@ impl Finding<'_> {
 
     /// The markers at the starts of functions that nobody takes the address of.
     fn markers(&self, object: &Object) -> Vec<(u32, u64)> {
-        debug_assert!(self.inputs.section_bound == self.taken.len());
         let mut places = Vec::new();
         for (index, entry) in object.symbols.iter().enumerate() {
             let section = object.symbol_section(index);

@@ -104,6 +104,16 @@ impl Selection {
         let section = self.section(id);
         section != SectionId::NONE && self.discarded[section.index()]
     }
+    /// The section that a symbol of an object, told by its index, is defined in; `NONE` if in none.
+    pub fn section_of(&self, object: &Object, symbol: usize) -> SectionId {
+        match object.symbol_id(symbol) {
+            SymbolId::NONE => match object.symbol_section(symbol) {
+                0 => SectionId::NONE,
+                section => object.section_id(section as usize),
+            },
+            id => self.section(id),
+        }
+    }
     /// The section a symbol is defined in, `NONE` if in none.
     pub fn section(&self, id: SymbolId) -> SectionId {
         self.defined.get(id).section

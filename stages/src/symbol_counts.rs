@@ -5,12 +5,11 @@
 
 use crate::context::Cx;
 use crate::model::{File, FileId, Inputs, Object, SymbolId};
-use crate::report::{Failed, Problem};
+use crate::report::Failed;
 use crate::select::Selection;
 use object::LittleEndian as LE;
 use object::elf::SHN_UNDEF;
 use std::fmt::Write;
-use std::path::Path;
 
 /// Writes the lines, if the options ask for them.
 ///
@@ -37,14 +36,7 @@ pub fn write(cx: &Cx, inputs: &Inputs, selection: &Selection) -> Result<(), Fail
             }
         }
     }
-    if path == Path::new("-") {
-        cx.problems.say(text);
-        return Ok(());
-    }
-    std::fs::write(path, text).map_err(|error| {
-        let why = crate::open::reason(&error);
-        cx.problems.fail(Problem::error(format!("cannot write symbol counts {}: {why}", path.display())))
-    })
+    cx.write_table(path, text, "cannot write symbol counts")
 }
 
 fn line(text: &mut String, what: &str, name: &str, all: usize, some: usize) {

@@ -10,9 +10,8 @@
 use crate::context::Cx;
 use crate::intern::Symbols;
 use crate::model::{File, FileId, Inputs, SymbolId};
-use crate::report::{Failed, Problem};
+use crate::report::Failed;
 use crate::select::{Selection, needs};
-use std::path::Path;
 
 /// Writes the table, if the options ask for it.
 ///
@@ -26,14 +25,7 @@ pub fn write(cx: &Cx, inputs: &Inputs, symbols: &Symbols, selection: &Selection)
         let symbol = cx.symbol_text(symbols.name(symbol));
         text.push_str(&format!("{reference}\t{}\t{symbol}\n", inputs.object(extracted).origin));
     }
-    if path == Path::new("-") {
-        cx.problems.say(text);
-        return Ok(());
-    }
-    std::fs::write(path, text).map_err(|error| {
-        let why = crate::open::reason(&error);
-        cx.problems.fail(Problem::error(format!("--why-extract: cannot open {}: {why}", path.display())))
-    })
+    cx.write_table(path, text, "--why-extract: cannot open")
 }
 
 /// One member and its reason.

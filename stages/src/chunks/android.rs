@@ -17,6 +17,7 @@
 
 use super::relocations;
 use crate::arch::target::dynamic as rel;
+use crate::elf::leb128;
 use crate::image::Image;
 
 /// SHT_ANDROID_RELA.
@@ -135,55 +136,32 @@ impl Packer {
         }
     }
 
-    /// A number as SLEB128 (DWARF 5, 7.6).
-    fn put(&mut self, mut number: i64) {
-        loop {
-            let byte = (number & 0x7f) as u8;
-            number >>= 7;
-            let is_last = number == 0 && byte & 0x40 == 0 || number == -1 && byte & 0x40 != 0;
-            self.out.push(if is_last { byte } else { byte | 0x80 });
-            if is_last {
-                return;
-            }
-        }
+    fn put(&mut self, number: i64) {
+        leb128::signed(&mut self.out, number);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    struct Reader<'a>(&'a [u8]);
-
-    impl Reader<'_> {
-        fn number(&mut self) -> i64 {
-            let (mut number, mut shift) = (0i64, 0);
-            loop {
-                let byte = self.0[0];
-                self.0 = &self.0[1..];
-                number |= i64::from(byte & 0x7f) << shift;
-                shift += 7;
-                if byte & 0x80 == 0 {
-                    return if byte & 0x40 != 0 && shift < 64 { number | -1 << shift } else { number };
-                }
-            }
-        }
-    }
+    use gimli::Reader as _;
 
     /// What the loader does.
     fn decode(bytes: &[u8]) -> Vec<Entry> {
-        let mut reader = Reader(bytes.strip_prefix(b"APS2").unwrap());
-        let (count, mut offset, mut addend) = (reader.number(), reader.number() as u64, 0i64);
+        let bytes = bytes.strip_prefix(b"APS2").unwrap();
+        let mut reader = gimli::EndianSlice::new(bytes, gimli::LittleEndian);
+        let mut number = || reader.read_sleb128().unwrap();
+        let (count, mut offset, mut addend) = (number(), number() as u64, 0i64);
         let mut entries = Vec::new();
         while entries.len() < count as usize {
-            let (size, flags) = (reader.number(), reader.number());
-            let difference = (flags & ONE_OFFSET_DIFFERENCE != 0).then(|| reader.number());
-            let info = (flags & ONE_INFO != 0).then(|| reader.number());
+            let (size, flags) = (number(), number());
+            let difference = (flags & ONE_OFFSET_DIFFERENCE != 0).then(&mut number);
+            let info = (flags & ONE_INFO != 0).then(&mut number);
             addend = if flags & HAS_ADDENDS != 0 { addend } else { 0 };
             for _ in 0..size {
-                offset = offset.wrapping_add(difference.unwrap_or_else(|| reader.number()) as u64);
-                let info = info.unwrap_or_else(|| reader.number()) as u64;
-                let more = if flags & HAS_ADDENDS != 0 { reader.number() } else { 0 };
+                offset = offset.wrapping_add(difference.unwrap_or_else(&mut number) as u64);
+                let info = info.unwrap_or_else(&mut number) as u64;
+                let more = if flags & HAS_ADDENDS != 0 { number() } else { 0 };
                 addend = addend.wrapping_add(more);
                 entries.push(Entry { info, offset, addend });
             }

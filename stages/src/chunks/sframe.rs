@@ -11,7 +11,7 @@ use super::Sizing;
 use crate::elf::Rela;
 use crate::elf::sframe::{self, FDE_SORTED, HEADER_SIZE, Kind, MAGIC, Refusal, START_FROM_FIELD, Table};
 use crate::image::Image;
-use crate::model::{Object, SectionId, SymbolId};
+use crate::model::{Object, SectionId};
 use crate::report::Problem;
 use object::LittleEndian as LE;
 
@@ -103,11 +103,7 @@ impl SFramePlan {
             if symbol >= object.symbols.len() {
                 return Err(format!("the entry at offset {:#x} names symbol {symbol}", function.field));
             }
-            let code = match (object.symbol_id(symbol), object.symbol_section(symbol)) {
-                (SymbolId::NONE, 0) => SectionId::NONE,
-                (SymbolId::NONE, section) => object.section_id(section as usize),
-                (id, _) => s.selection.section(id),
-            };
+            let code = s.selection.section_of(object, symbol);
             if code == SectionId::NONE || !s.live.contains(code) {
                 continue;
             }

@@ -5,6 +5,7 @@
 
 use super::{Entry, EntryKind, ObjectNames, Parent};
 use crate::context::Cx;
+use crate::elf::leb128;
 use std::collections::HashMap;
 
 /// Parts of the table that are merged at the same time.
@@ -207,11 +208,11 @@ impl Kinds {
             _ => gimli::DW_FORM_data4,
         };
         for (n, kind) in self.list.iter().enumerate() {
-            leb128(&mut out, n as u32 + 1);
-            leb128(&mut out, kind.tag.into());
+            leb128::unsigned(&mut out, n as u64 + 1);
+            leb128::unsigned(&mut out, kind.tag.into());
             let mut put = |index: gimli::DwIdx, form: gimli::DwForm| {
-                leb128(&mut out, index.0.into());
-                leb128(&mut out, form.0.into());
+                leb128::unsigned(&mut out, index.0.into());
+                leb128::unsigned(&mut out, form.0.into());
             };
             if kind.has_unit {
                 put(gimli::DW_IDX_compile_unit, form(self.unit_size));
@@ -261,7 +262,7 @@ impl Filling<'_> {
     fn entry(&self, object: usize, entry: &Entry, out: &mut Vec<u8>) {
         let (code, kind) = self.kinds.of(object, entry);
         let first = self.objects[object].first;
-        leb128(out, code);
+        leb128::unsigned(out, code.into());
         if kind.has_unit {
             let unit = first[0] + entry.unit;
             out.extend_from_slice(&unit.to_le_bytes()[..self.kinds.unit_size]);
@@ -386,14 +387,6 @@ impl Table {
     }
 }
 
-fn leb128(out: &mut Vec<u8>, mut value: u32) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
 fn leb128_size(value: u32) -> usize {
     (32 - (value | 1).leading_zeros() as usize).div_ceil(7)
 }
@@ -447,7 +440,7 @@ mod tests {
     fn lengths_of_numbers() {
         for value in [0, 1, 127, 128, 16_383, 16_384, u32::MAX] {
             let mut out = Vec::new();
-            leb128(&mut out, value);
+            leb128::unsigned(&mut out, value.into());
             assert_eq!(out.len(), leb128_size(value));
         }
         assert_eq!([1, 16, 17, 1024, 1025].map(bucket_count), [1, 16, 8, 512, 256]);

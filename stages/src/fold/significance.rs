@@ -160,13 +160,7 @@ impl Marking<'_> {
 
     /// A symbol of an object, by its index.
     fn mention(&self, object: &Object, symbol: usize) {
-        match object.symbol_id(symbol) {
-            SymbolId::NONE => match object.symbol_section(symbol) {
-                0 => {}
-                section => self.section(object.section_id(section as usize)),
-            },
-            id => self.symbol(id),
-        }
+        self.section(self.sources.selection.section_of(object, symbol));
     }
 
     /// What the loaded sections of an object refer to, calls left aside. Unwind tables describe code and do not

@@ -12,8 +12,7 @@
 //!
 //! Sections are what is kept; the symbol shown for a reference is the one whose bytes hold it.
 
-use super::{Marking, Place, is_kept, state};
-use crate::config::OutputKind;
+use super::{EXPORTED, Marking, Place, is_kept, state};
 use crate::intern::Symbols;
 use crate::model::{Object, SectionId, SymbolId};
 use crate::script::glob::Glob;
@@ -69,29 +68,10 @@ impl Tracing<'_> {
     }
 
     fn symbol_roots(&mut self, symbols: &Symbols) {
-        let (config, selection) = (self.marking.cx.config, self.marking.selection);
-        let default_entry: &[u8] = if config.kind == OutputKind::Relocatable { b"" } else { b"_start" };
-        let entry = config.entry.clone().unwrap_or(default_entry.to_vec());
-        let mut roots: Vec<(SymbolId, &'static str)> = Vec::new();
-        for (names, why) in [
-            (std::slice::from_ref(&entry), "entry point"),
-            (std::slice::from_ref(&config.init), "init function"),
-            (std::slice::from_ref(&config.fini), "fini function"),
-            (&config.undefined, "--undefined"),
-            (&config.require_defined, "--require-defined"),
-        ] {
-            roots.extend(names.iter().filter_map(|name| Some((symbols.find(name)?, why))));
-        }
-        for (_, value) in &config.defsyms {
-            value.for_each_symbol(&mut |name| roots.extend(symbols.find(name).map(|id| (id, "--defsym"))));
-        }
-        let is_exported = |id: &SymbolId| {
-            selection.state(*id).is_exported() || config.gc_keep_exported && self.marking.is_visible(*id)
-        };
-        let mut exports: Vec<SymbolId> =
-            (0..selection.states.len() as u32).map(SymbolId).filter(is_exported).collect();
-        exports.sort_by_key(|id| symbols.name(*id));
-        roots.extend(exports.into_iter().map(|id| (id, "exported")));
+        let mut roots = self.marking.root_symbols(symbols);
+        // Exports come last, by number; names are the same in every link.
+        let exports = roots.partition_point(|(_, why)| *why != EXPORTED);
+        roots[exports..].sort_by_key(|(id, _)| symbols.name(*id));
         for (id, why) in roots {
             self.reach_symbol(id, Reason::Symbol(id, why));
         }

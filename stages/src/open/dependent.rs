@@ -14,22 +14,40 @@
 use super::{Opened, Opener, Request, search};
 use crate::config::Modifiers;
 use crate::context::Cx;
-use crate::model::{FileId, Object, SharedObject};
+use crate::model::{File, FileId, Object, SharedObject};
 use crate::report::Problem;
+use crate::seal::Parsed;
 use crate::select::Selection;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// What an object asks for.
-pub fn names(object: &Object) -> impl Iterator<Item = &'static [u8]> {
+fn names(object: &Object) -> impl Iterator<Item = &'static [u8]> {
     let contents = object.sections[object.dependent_libraries as usize].contents;
     contents.split(|byte| *byte == 0).filter(|name| !name.is_empty())
 }
 
 impl Opener<'_> {
-    /// Adds the libraries that objects name, which must come in command-line order. True if there is more to open.
-    pub fn add_dependencies(&mut self, objects: &[&Object]) -> bool {
+    /// Adds the libraries that inputs name and that are not among the files yet. True if there is more to open.
+    pub fn add_dependencies(&mut self, parsed: &[Parsed]) -> bool {
+        let asks = |object: &Object| object.dependent_libraries != 0;
+        let has_wishes = self.config.dependent_libraries
+            && parsed.iter().any(|parsed| matches!(&parsed.file, File::Object(object) if asks(object)));
+        if !has_wishes && self.copying.is_empty() {
+            return false;
+        }
+        let (mut objects, mut libraries): (Vec<&Object>, Vec<&SharedObject>) = (Vec::new(), Vec::new());
+        for parsed in parsed {
+            match &parsed.file {
+                File::Object(object) if has_wishes && asks(object) => objects.push(object),
+                File::Object(_) => {}
+                File::Shared(shared) => libraries.push(shared),
+            }
+        }
+        // In command-line order: files are parsed in any.
+        objects.sort_by_key(|object| object.id);
+        libraries.sort_by_key(|library| library.id);
         for object in objects {
             for name in names(object) {
                 if self.dependencies.insert(name) {
@@ -37,11 +55,12 @@ impl Opener<'_> {
                 }
             }
         }
+        self.add_needed(&libraries);
         !self.queue.is_empty()
     }
 
-    /// Adds what shared libraries need, if the options say so. True if there is more to open.
-    pub fn add_needed(&mut self, libraries: &[&SharedObject]) -> bool {
+    /// Adds what shared libraries need, if the options say so.
+    fn add_needed(&mut self, libraries: &[&SharedObject]) {
         for library in libraries.iter().filter(|library| self.copying.contains(&library.id)) {
             for name in &library.needed {
                 if !self.dependencies.insert(name) {
@@ -59,12 +78,6 @@ impl Opener<'_> {
                 }
             }
         }
-        !self.queue.is_empty()
-    }
-
-    /// Whether shared libraries are asked for what they need.
-    pub fn copies_needed(&self) -> bool {
-        !self.copying.is_empty()
     }
 
     fn add_dependency(&mut self, asking: FileId, name: &'static [u8], is_lazy: bool) {

@@ -10,7 +10,7 @@
 
 use super::{Place, Sources, cdsort, hfsort, lines, read, symbols};
 use crate::config::CallGraphSort;
-use crate::model::{Object, SectionId, SymbolId};
+use crate::model::{Object, SectionId};
 use crate::report::Problem;
 use object::LittleEndian as LE;
 use object::elf::{SHT_REL, SHT_RELA};
@@ -147,13 +147,7 @@ fn section_of(sources: &Sources, object: &Object, symbol: usize) -> Option<Secti
     if symbol >= object.symbols.len() {
         return None;
     }
-    let section = match object.symbol_id(symbol) {
-        SymbolId::NONE => match object.symbol_section(symbol) {
-            0 => SectionId::NONE,
-            section => object.section_id(section as usize),
-        },
-        id => sources.selection.section(id),
-    };
+    let section = sources.selection.section_of(object, symbol);
     (section != SectionId::NONE).then(|| sources.live.keeper(section))
 }
 
