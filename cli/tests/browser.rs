@@ -258,9 +258,9 @@ fn search(browser: &mut Browser, name: &str, inputs: u32) {
     assert!(browser.number("document.getElementById('input-table').dataset.rows") > 1.0);
 }
 
-/// Into the map's area of a crate that has so many objects, into one of them, where there is such a section, and out
-/// again.
-fn drill(browser: &mut Browser, name: &str, objects: f64, section: &str) {
+/// Into the map's area of a crate, which has so many areas for its objects, into one of them, where there is such a
+/// section, and out again.
+fn drill(browser: &mut Browser, name: &str, areas: f64, section: &str) {
     let level = "document.getElementById('treemap').dataset.level";
     let crate_area = format!(
         "[...document.querySelectorAll('#treemap button')].find((area) => area.dataset.name === '{name}')"
@@ -270,7 +270,7 @@ fn drill(browser: &mut Browser, name: &str, objects: f64, section: &str) {
     let at = browser.middle(&crate_area);
     browser.click(at);
     browser.until(&format!("{level} === '1'"));
-    assert_eq!(browser.number("document.querySelectorAll('#treemap button').length"), objects);
+    assert_eq!(browser.number("document.querySelectorAll('#treemap button').length"), areas);
     browser.value("document.querySelector('#treemap button').focus()");
     browser.key("ArrowRight");
     browser.key("Enter");
@@ -312,21 +312,23 @@ fn the_page_answers_in_a_browser() {
 }
 
 /// Pages of links that are too large to be made here: `MANIFOLD_PAGES` has the path of each, the name of a crate or
-/// archive whose name is part of no other's, of how many inputs it has the map shows an area, and the name of a section
-/// they have, as in `tool.html:libclangSema.a:77:.text`.
+/// archive whose name is part of no other's, how many inputs it has, of how many of them the map shows areas (the small
+/// ones share one), and the name of a section they have, as in `tool.html:libclangSema.a:77:58:.text`.
 #[test]
 #[ignore = "needs pages of large links, named by MANIFOLD_PAGES"]
 fn pages_of_large_links_answer_in_a_browser() {
     let place = Place::new("browser-large");
     for page in std::env::var("MANIFOLD_PAGES").unwrap().split(',') {
-        let [path, name, inputs, section] = page.split(':').collect::<Vec<_>>()[..] else { panic!("{page}") };
-        let inputs: u32 = inputs.parse().unwrap();
+        let [path, name, inputs, areas, section] = page.split(':').collect::<Vec<_>>()[..] else {
+            panic!("{page}")
+        };
+        let [inputs, areas]: [u32; 2] = [inputs, areas].map(|number| number.parse().unwrap());
         for (size, is_dark) in [("1280,900", false), ("1920,1080", true)] {
             let mut browser = Browser::start(&place, size, is_dark).expect("there is a browser");
             browser.open(Path::new(path));
             zoom(&mut browser);
             search(&mut browser, name, inputs);
-            drill(&mut browser, name, inputs.into(), section);
+            drill(&mut browser, name, areas.into(), section);
             browser.assert_quiet();
         }
     }
