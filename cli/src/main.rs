@@ -153,7 +153,7 @@ fn answer(typed: &Typed, questions: Questions) -> bool {
 
 /// Prints lines on standard output.
 fn print(lines: &[String]) {
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut out = std::io::BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
     for line in lines {
         let end = if line.ends_with('\n') { "" } else { "\n" };
         // A reader that has gone away (`ld --help | head`) is no failure of the linker.

@@ -126,6 +126,8 @@ impl Watch {
             record.advice = profile::advice::advise(&record);
             // Nobody is left to tell if standard error is closed.
             let _ = write!(std::io::stderr().lock(), "{}", profile::table::table(&record, is_coloured));
+            // The caller waits, and the process is about to end.
+            std::mem::forget(record);
         }
         let mut open = |option: String, place: Result<Place, String>| match place {
             Ok(place) => taken.places.push(place),
@@ -154,7 +156,11 @@ impl Watch {
             let place = Place::in_directory(directory, &config.output, self.began, room);
             open(format!("{}={}", VARIABLE, directory.display()), place);
         }
-        (!taken.places.is_empty()).then_some(taken)
+        if taken.places.is_empty() {
+            std::mem::forget(taken);
+            return None;
+        }
+        Some(taken)
     }
 }
 

@@ -30,7 +30,7 @@ use crate::report::Problem;
 use object::elf::SHF_STRINGS;
 use std::cell::RefCell;
 use std::ops::Range;
-use table::{ByShard, Occurrence, Offsets, SHARDS, Table};
+use table::{ByShard, Occurrence, Offsets, Table};
 use tails::Tail;
 
 /// What may be merged with each other.
@@ -194,6 +194,9 @@ fn together(pieces: &Pieces, run: Range<usize>, align: u64) -> impl Iterator<Ite
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemberId(pub u32);
 
+/// Bytes of sections that are split and looked up at a time: half a millisecond's work.
+const CLAIM: usize = 512 << 10;
+
 /// Whether a section is to be merged, and if so by which key (with the output section still open).
 pub fn pool_key(section: &Section, output: u32) -> Option<PoolKey> {
     (section.kind == SectionKind::Merge).then_some(PoolKey {
@@ -211,9 +214,13 @@ pub fn merge(cx: &Cx, inputs: &Inputs, stage: &'static str, candidates: &[Candid
     keys.dedup();
     let pool_index = |key: &PoolKey| keys.binary_search(key).unwrap_or(0) as u32;
     let table = Table::new();
-    let mut members: Vec<Member> = cx.pool.map(stage, candidates.len(), grain(candidates.len()), |i| {
+    let section_of =
+        |candidate: &Candidate| &inputs.object(candidate.file).sections[candidate.section as usize];
+    let bytes = candidates.iter().map(|candidate| section_of(candidate).contents.len()).sum();
+    let grain = grain(candidates.len(), bytes);
+    let mut members: Vec<Member> = cx.pool.map(stage, candidates.len(), grain, |i| {
         let candidate = &candidates[i];
-        let section = &inputs.object(candidate.file).sections[candidate.section as usize];
+        let section = section_of(candidate);
         cx.pool.tracer().add_bytes(section.contents.len());
         // Pieces of different pools never meet: the pool is part of the key.
         let seed = seed ^ u64::from(pool_index(&candidate.key)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -239,7 +246,7 @@ pub fn merge(cx: &Cx, inputs: &Inputs, stage: &'static str, candidates: &[Candid
     for Tail { piece, .. } in &tails {
         members[piece.section as usize].pieces.set_owner(piece.piece as usize, false);
     }
-    let sizes = cx.pool.map(stage, members.len(), grain(members.len()), |i| {
+    let sizes = cx.pool.map(stage, members.len(), grain, |i| {
         let size = owned_size(&members[i].pieces, 1 << candidates[i].key.align_log2);
         u32::try_from(size).unwrap_or_else(|_| {
             too_large(cx, inputs, &members[i]);
@@ -266,12 +273,12 @@ pub fn merge(cx: &Cx, inputs: &Inputs, stage: &'static str, candidates: &[Candid
             cx.problems.push(Problem::error("a pool of merged strings is larger than 4 GiB"));
         }
     }
-    set_offsets(cx, stage, candidates, &members, &starts, &offsets);
+    set_offsets(cx, stage, grain, candidates, &members, &starts, &offsets);
     for Tail { piece, host, distance } in tails {
         let number = |at: Occurrence| members[at.section as usize].pieces.number(at.piece as usize);
         offsets.set(number(piece), offsets.get(number(host)).wrapping_add(distance));
     }
-    place(cx, stage, &mut members, &offsets);
+    place(cx, stage, grain, &mut members, &offsets);
     let mut index = vec![0; inputs.section_bound];
     for (i, candidate) in candidates.iter().enumerate() {
         let id = inputs.object(candidate.file).section_id(candidate.section as usize);
@@ -300,12 +307,13 @@ fn owned_size(pieces: &Pieces, align: u64) -> u64 {
 fn set_offsets(
     cx: &Cx,
     stage: &'static str,
+    grain: usize,
     candidates: &[Candidate],
     members: &[Member],
     starts: &[u64],
     offsets: &Offsets,
 ) {
-    cx.pool.for_each(stage, members.len(), grain(members.len()), |i| {
+    cx.pool.for_each(stage, members.len(), grain, |i| {
         let member = &members[i];
         let align = 1u64 << candidates[i].key.align_log2;
         let mut at = starts[i];
@@ -318,15 +326,16 @@ fn set_offsets(
 }
 
 /// Tells every piece how far it moved.
-fn place(cx: &Cx, stage: &'static str, members: &mut [Member], offsets: &Offsets) {
-    cx.pool.for_each_mut(stage, members, grain(members.len()), |_, member| {
+fn place(cx: &Cx, stage: &'static str, grain: usize, members: &mut [Member], offsets: &Offsets) {
+    cx.pool.for_each_mut(stage, members, grain, |_, member| {
         member.pieces.set_moves(|number| offsets.get(number));
     });
 }
 
-/// Sections a claim: many small ones together, few large ones alone.
-fn grain(sections: usize) -> usize {
-    (sections / (64 * SHARDS)).clamp(1, 16)
+/// Sections a claim: about [`CLAIM`] bytes of them, but a piece of the work for everybody.
+fn grain(sections: usize, bytes: usize) -> usize {
+    let claims = (bytes / CLAIM).max(64);
+    sections.div_ceil(claims).max(1)
 }
 
 fn too_large(cx: &Cx, inputs: &Inputs, member: &Member) {

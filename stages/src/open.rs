@@ -35,9 +35,9 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 
 /// Members of an archive that travel in one batch at most.
-const BATCH_FILES: usize = 32;
+const BATCH_FILES: usize = 64;
 /// Bytes that travel in one batch, about.
-const BATCH_BYTES: usize = 1 << 20;
+const BATCH_BYTES: usize = 1 << 22;
 
 /// What was learnt besides the files themselves.
 #[derive(Debug, Default)]

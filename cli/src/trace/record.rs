@@ -5,7 +5,7 @@
 //! what it is about, but whose item was sent by one that does (names on their way to a shard, bytes on their way to the
 //! file), is about the same.
 
-use engine::trace::{Kind, SpanId, SpanRecord, Usage as EngineUsage};
+use engine::trace::{Kind, SpanRecord, TraceLane, Usage as EngineUsage, place_of, share};
 use engine::{Label, Trace};
 use profile::Profile;
 use profile::names::group_of;
@@ -28,6 +28,7 @@ pub fn summary(trace: &Trace, account: Option<&Account>, link: Link, wall: u64) 
 /// The record of a link.
 pub fn record(trace: &Trace, account: Option<&Account>, link: Link, wall: u64) -> Profile {
     made(trace, account, link, wall, |profile, spans, about, account, names| {
+        profile.inputs.member = members(account, names);
         rows(profile, spans, about, account, names);
         profile.channels = trace.channels.iter().map(channel).collect();
         profile.flows = trace.flows.iter().map(|flow| self::flow(flow, spans)).collect();
@@ -111,14 +112,13 @@ fn files_and_inputs(profile: &mut Profile, account: &Account, names: &mut Names)
         last = Some((input.path, file));
         files.push(file);
     }
-    let Inputs { file, member, group, fate, read, time, unreferenced, comdat, folded, merged, unwind } =
+    let Inputs { file, group, fate, read, time, unreferenced, comdat, folded, merged, unwind, .. } =
         &mut profile.inputs;
     for (input, number) in account.inputs.iter().zip(files) {
         let entry = &mut profile.files[number as usize];
         entry.inputs += 1;
         entry.linked += u32::from(input.fate != Fate::Unused);
         file.push(number);
-        member.push(input.member.map_or(0, |name| names.number(&String::from_utf8_lossy(name)) + 1));
         group.push(group_of_file[number as usize]);
         fate.push(match input.fate {
             Fate::Linked => 0,
@@ -133,6 +133,13 @@ fn files_and_inputs(profile: &mut Profile, account: &Account, names: &mut Names)
         merged.push(input.dropped.merged);
         unwind.push(input.dropped.unwind);
     }
+}
+
+/// The name of each member of an archive, plus one.
+fn members(account: &Account, names: &mut Names) -> Vec<u32> {
+    let mut number = |name: &[u8]| names.number(&String::from_utf8_lossy(name)) + 1;
+    let members = account.inputs.iter().map(|input| input.member);
+    members.map(|name| name.map_or(0, &mut number)).collect()
 }
 
 fn output(file: &FileAccount) -> Output {
@@ -164,9 +171,12 @@ fn output(file: &FileAccount) -> Output {
 struct Spans<'t> {
     /// Lane by lane.
     list: Vec<(u32, &'t SpanRecord)>,
-    rows: HashMap<SpanId, u32>,
+    /// The stage of each, a place among `names`.
+    stages: Vec<u32>,
+    /// By lane and number there: the row.
+    rows: Vec<Vec<u32>>,
+    /// By first start.
     names: Vec<&'static str>,
-    stages: HashMap<&'static str, u32>,
 }
 
 /// What a span is about.
@@ -184,30 +194,68 @@ impl<'t> Spans<'t> {
         let lanes = trace.lanes.iter().zip(0..);
         let list: Vec<(u32, &SpanRecord)> =
             lanes.flat_map(|(lane, number)| lane.spans.iter().map(move |span| (number, span))).collect();
-        let rows = list
-            .iter()
-            .zip(0..)
-            .filter(|((_, span), _)| span.job != 0)
-            .map(|((_, span), row)| (span.id, row));
-        let rows = rows.collect();
-        let mut firsts: HashMap<&'static str, u64> = HashMap::new();
-        for (_, span) in &list {
-            let first = firsts.entry(span.stage).or_insert(u64::MAX);
-            *first = (*first).min(span.start);
+        let mut rows: Vec<Vec<u32>> = Vec::new();
+        for ((_, span), row) in list.iter().zip(0..).filter(|((_, span), _)| span.job != 0) {
+            let (lane, number) = place_of(span.id);
+            rows.resize_with(rows.len().max(lane + 1), Vec::new);
+            let rows = &mut rows[lane];
+            rows.resize(rows.len().max(number + 1), u32::MAX);
+            rows[number] = row;
         }
-        let mut names: Vec<&'static str> = firsts.keys().copied().collect();
-        names.sort_by_key(|name| (firsts[name], *name));
-        let stages = names.iter().copied().zip(0..).collect();
-        Spans { list, rows, names, stages }
+        // A name may be written in several places: it is told by its address first, which is faster.
+        let mut found: Vec<(&'static str, u64)> = Vec::new();
+        let mut by_name: HashMap<&'static str, u32> = HashMap::new();
+        let mut by_address: HashMap<*const u8, u32> = HashMap::new();
+        let mut stages: Vec<u32> = Vec::with_capacity(list.len());
+        for (_, span) in &list {
+            let stage = *by_address.entry(span.stage.as_ptr()).or_insert_with(|| {
+                *by_name.entry(span.stage).or_insert_with(|| {
+                    found.push((span.stage, u64::MAX));
+                    found.len() as u32 - 1
+                })
+            });
+            let first = &mut found[stage as usize].1;
+            *first = (*first).min(span.start);
+            stages.push(stage);
+        }
+        let mut order: Vec<u32> = (0..found.len() as u32).collect();
+        order.sort_by_key(|stage| {
+            let (name, first) = found[*stage as usize];
+            (first, name)
+        });
+        let names = order.iter().map(|stage| found[*stage as usize].0).collect();
+        let mut places = vec![0; order.len()];
+        order.iter().zip(0..).for_each(|(stage, place)| places[*stage as usize] = place);
+        stages.iter_mut().for_each(|stage| *stage = places[*stage as usize]);
+        Spans { list, stages, rows, names }
     }
 
     fn cause(&self, span: &SpanRecord) -> Option<u32> {
-        if span.cause == 0 { None } else { self.rows.get(&span.cause).copied() }
+        let (lane, number) = place_of(span.cause);
+        self.rows.get(lane)?.get(number).copied().filter(|row| *row != u32::MAX)
+    }
+
+    /// The stage of a name, 0 if nothing of it ran.
+    fn stage_named(&self, name: &str) -> u32 {
+        self.names.iter().position(|known| *known == name).unwrap_or(0) as u32
+    }
+
+    /// The rows of each lane.
+    fn lanes<'s>(&self, trace: &'s Trace) -> impl Iterator<Item = (&'s TraceLane, std::ops::Range<usize>)> {
+        trace.lanes.iter().scan(0, |first, lane| {
+            let rows = *first..*first + lane.spans.len();
+            *first = rows.end;
+            Some((lane, rows))
+        })
     }
 
     /// By row.
     fn about(&self, account: &Account) -> Vec<About> {
-        let mut about: Vec<About> = self.list.iter().map(|(_, span)| of_label(span, account)).collect();
+        let numberings: Vec<Numbering> = self.names.iter().map(|name| numbering(name)).collect();
+        let of = |((_, span), stage): (&(u32, &SpanRecord), &u32)| {
+            of_label(span, numberings[*stage as usize], account)
+        };
+        let mut about: Vec<About> = self.list.iter().zip(&self.stages).map(of).collect();
         // Senders start before what they send.
         let mut sent: Vec<u32> = (self.list.iter().zip(0..))
             .filter(|((_, span), row)| span.cause != 0 && about[*row as usize] == About::Nothing)
@@ -227,9 +275,10 @@ impl<'t> Spans<'t> {
         for stage in stages.iter_mut() {
             stage.from = u64::MAX;
         }
-        for lane in &trace.lanes {
-            for (span, own) in lane.spans.iter().zip(lane.own_times()) {
-                let stage = &mut stages[self.stages[span.stage] as usize];
+        for (lane, rows) in self.lanes(trace) {
+            let own_times = lane.spans.iter().zip(lane.own_times());
+            for ((span, own), stage) in own_times.zip(&self.stages[rows]) {
+                let stage = &mut stages[*stage as usize];
                 stage.busy += own;
                 stage.from = stage.from.min(span.start);
                 stage.to = stage.to.max(span.end);
@@ -244,19 +293,18 @@ impl<'t> Spans<'t> {
     fn stages(&self, trace: &Trace) -> Vec<Stage> {
         let mut stages: Vec<Stage> =
             self.names.iter().map(|name| Stage { name: (*name).into(), ..Stage::default() }).collect();
-        for lane in &trace.lanes {
-            for (span, cpu) in lane.spans.iter().zip(lane.own_cpu()) {
-                stages[self.stages[span.stage] as usize].cpu += cpu;
+        for (lane, rows) in self.lanes(trace) {
+            for (cpu, stage) in lane.own_cpu().into_iter().zip(&self.stages[rows]) {
+                stages[*stage as usize].cpu += cpu;
             }
         }
         stages
     }
 }
 
-fn of_label(span: &SpanRecord, account: &Account) -> About {
+fn of_label(span: &SpanRecord, numbering: Numbering, account: &Account) -> About {
     let Label::Index(index) = span.label else { return About::Nothing };
     let (first, count) = (index as u32, span.items.max(1) as u32);
-    let numbering = numbering(span.stage);
     let bound = match numbering {
         Numbering::Files => account.inputs.len(),
         Numbering::Objects => account.objects.len(),
@@ -310,7 +358,7 @@ fn rows(profile: &mut Profile, spans: &Spans, about: &[About], account: &Account
         let row = Span {
             row: row as u32,
             lane: *lane,
-            stage: spans.stages[span.stage],
+            stage: spans.stages[row],
             kind: kind_of(span.kind),
             start: span.start,
             end: span.end,
@@ -349,18 +397,17 @@ fn times(profile: &mut Profile, trace: &Trace, spans: &Spans, about: &[About], a
     let stages = profile.stages.len();
     // By group and stage.
     let mut sums = vec![0u64; profile.groups.len() * stages];
-    for ((own, about), (_, span)) in own.zip(about).zip(&spans.list) {
+    for ((own, about), stage) in own.zip(about).zip(&spans.stages) {
         let mut whole = 0;
         for_each_input(*about, account, |_, weight| whole += weight);
         if whole == 0 {
             continue;
         }
-        let stage = spans.stages[span.stage];
         for_each_input(*about, account, |input, weight| {
             let Some(time) = profile.inputs.time.get_mut(input as usize) else { return };
-            let share = (u128::from(own) * u128::from(weight) / u128::from(whole)) as u64;
+            let share = share(own, weight, whole);
             *time += share;
-            sums[profile.inputs.group[input as usize] as usize * stages + stage as usize] += share;
+            sums[profile.inputs.group[input as usize] as usize * stages + *stage as usize] += share;
         });
     }
     for (group, sums) in profile.groups.iter_mut().zip(sums.chunks(stages.max(1))) {
@@ -368,7 +415,7 @@ fn times(profile: &mut Profile, trace: &Trace, spans: &Spans, about: &[About], a
     }
 }
 
-fn worker(lane: &engine::trace::TraceLane, wall: u64) -> Worker {
+fn worker(lane: &TraceLane, wall: u64) -> Worker {
     let first = lane.cpu.first().map_or(0, |(_, cpu)| *cpu);
     // What the first worker used before anybody looked counts, too: it is the time of the process until then.
     let before = if lane.name == "worker 0" { 0 } else { first };
@@ -405,7 +452,7 @@ fn channel(stats: &engine::trace::ChannelStats) -> Channel {
 
 fn flow(flow: &engine::trace::FlowRecord, spans: &Spans) -> Flow {
     let stage = |stage: &engine::trace::StageRecord| FlowStage {
-        stage: spans.stages.get(stage.name).copied().unwrap_or(0),
+        stage: spans.stage_named(stage.name),
         limit: u32::try_from(stage.limit).unwrap_or(0),
         limit_workers: u32::try_from(stage.limit_workers).unwrap_or(0),
         beyond: stage.beyond,
@@ -426,10 +473,11 @@ fn phases(trace: &Trace, spans: &Spans) -> Vec<Phase> {
     let Some(first) = trace.lanes.first() else { return Vec::new() };
     let run = first.spans.iter().find(|span| span.kind == Kind::Main);
     let depth = run.map_or(0, |run| run.depth + 1);
-    let is_step = |span: &&SpanRecord| span.depth == depth || span.depth == 0 && span.kind != Kind::Main;
+    let is_step = |span: &SpanRecord| span.depth == depth || span.depth == 0 && span.kind != Kind::Main;
     let mut phases: Vec<Phase> = Vec::new();
-    for span in first.spans.iter().filter(is_step) {
-        let stage = spans.stages[span.stage];
+    // Its rows are the first.
+    for (span, stage) in first.spans.iter().zip(&spans.stages).filter(|(span, _)| is_step(span)) {
+        let stage = *stage;
         match phases.last_mut() {
             // Loops of one stage after another are one step.
             Some(last) if last.stage == stage => last.end = span.end,
