@@ -162,51 +162,74 @@ impl Cutter {
     }
 }
 
-/// Makes the bytes of a task. The buffer is resized to the task's size.
+/// Makes the bytes of a task. The buffer is resized to the task's size; what it held before is overwritten.
 pub fn fill(image: &Image, task: &Task, buffer: &mut Vec<u8>) {
-    buffer.clear();
     buffer.resize(task.size as usize, 0);
-    let out = &mut buffer[..];
+    let mut out = Filling { out: &mut buffer[..], done: 0 };
     if task.is_headers {
         let headers = chunks::file_headers(image);
-        out[..headers.len()].copy_from_slice(&headers);
+        out.window(0, headers.len(), 0).copy_from_slice(&headers);
     }
     if task.is_section_headers {
         let headers = chunks::section_headers(image);
-        out[..headers.len()].copy_from_slice(&headers);
+        out.window(0, headers.len(), 0).copy_from_slice(&headers);
     }
     for item in &task.items {
-        fill_item(image, task, item, out);
+        fill_item(image, task, item, &mut out);
+    }
+    out.finish();
+}
+
+/// A task's bytes while they are made, front to back: nothing is written twice, and nothing is left as it was.
+struct Filling<'b> {
+    out: &'b mut [u8],
+    /// Bytes that have been made or handed out.
+    done: usize,
+}
+
+impl Filling<'_> {
+    /// The bytes from `start` on, all of which the caller has to write; those before them become `pad`.
+    fn window(&mut self, start: usize, size: usize, pad: u8) -> &mut [u8] {
+        if self.done < start {
+            self.out[self.done..start].fill(pad);
+        }
+        self.done = self.done.max(start + size);
+        &mut self.out[start..start + size]
+    }
+
+    /// The same, as zeros.
+    fn zeros(&mut self, start: usize, size: usize) -> &mut [u8] {
+        let window = self.window(start, size, 0);
+        window.fill(0);
+        window
+    }
+
+    /// Zeros to the end.
+    fn finish(self) {
+        self.out[self.done..].fill(0);
     }
 }
 
-fn fill_item(image: &Image, task: &Task, item: &Item, out: &mut [u8]) {
+fn fill_item(image: &Image, task: &Task, item: &Item, out: &mut Filling) {
     let section = &image.outputs.sections[item.output as usize];
     let place = image.layout.placements[item.output as usize];
     let member = &section.members[item.member as usize];
     let base = place.offset + member.offset;
     let address = place.address + member.offset;
-    let is_code = section.has(SHF_EXECINSTR);
-    let mut end_of_previous: Option<usize> = None;
-    let mut window = |offset: u64, size: u64, out: &mut [u8]| {
-        let start = (base + offset - task.offset) as usize;
-        if is_code && let Some(end) = end_of_previous {
-            // Running off a function's end traps.
-            out[end..start].fill(0xcc);
-        }
-        let end = start + size as usize;
-        end_of_previous = Some(end);
-        start..end
-    };
+    let at = |offset: u64| (base + offset - task.offset) as usize;
+    // Running off a function's end traps. What is before the first one is not of this member.
+    let gap = if section.has(SHF_EXECINSTR) { 0xcc } else { 0 };
     for part in item.first..item.first + item.count {
+        let pad = if part == item.first { 0 } else { gap };
         match member.content {
             Content::Sections(position, ..) => {
                 let gathered = &image.outputs.objects[position as usize];
                 let index = gathered.order[part as usize];
                 let inner = gathered.inner[part as usize];
-                let size = image.object(position as usize).sections[index as usize].size;
-                let range = window(inner, size, out);
-                let out = &mut out[range];
+                let from = &image.object(position as usize).sections[index as usize];
+                let out = out.window(at(inner), from.size as usize, pad);
+                // A SHT_NOBITS section among others is zeros in the file.
+                out[from.contents.len()..].fill(0);
                 if section.has(SHF_ALLOC) {
                     alloc::copy_section(image, position as usize, index, address + inner, out);
                 } else {
@@ -216,20 +239,20 @@ fn fill_item(image: &Image, task: &Task, item: &Item, out: &mut [u8]) {
             Content::Pool(is_loaded, pool) => {
                 let merged = if is_loaded { image.loaded } else { image.debug };
                 let (offset, size) = merged.part_range(pool as usize, part as usize);
-                let range = window(offset, size, out);
-                merged.write_part(image.inputs, pool as usize, part as usize, &mut out[range]);
+                let out = out.window(at(offset), size as usize, 0);
+                merged.write_part(image.inputs, pool as usize, part as usize, out);
             }
             Content::Bytes(n) => {
                 let offset = u64::from(part) * TASK_BYTES;
                 let size = (member.size - offset).min(TASK_BYTES);
-                let range = window(offset, size, out);
                 let bytes = &image.compressed[n as usize].bytes;
-                out[range].copy_from_slice(&bytes[offset as usize..(offset + size) as usize]);
+                let out = out.window(at(offset), size as usize, 0);
+                out.copy_from_slice(&bytes[offset as usize..(offset + size) as usize]);
             }
             Content::Chunk(chunk) => {
                 let (offset, size) = chunks::part_range(image.sizes, chunk, part as usize, member.size);
-                let range = window(offset, size, out);
-                chunks::write_part(image, chunk, part as usize, address + offset, &mut out[range]);
+                let out = out.zeros(at(offset), size as usize);
+                chunks::write_part(image, chunk, part as usize, address + offset, out);
             }
         }
     }

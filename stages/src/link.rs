@@ -120,6 +120,8 @@ fn link_ingested(cx: &Cx, ingested: Ingested, compiled: Option<&Compiled>) -> Re
     let cx = &Cx { config: config.as_ref().unwrap_or(cx.config), ..*cx };
     let result = link_inputs(cx, &mut inputs, symbols, &opened, compiled);
     crate::source_line::explain(cx, &inputs);
+    // Given back with the process, all at once, when nobody waits.
+    std::mem::forget(inputs);
     result
 }
 
@@ -240,12 +242,19 @@ fn link_inputs(
     crate::shlib::check(cx, inputs, &symbols, &provided, &selection);
     cx.checkpoint()?;
 
-    let tables = cx.pool.serial("tables", || tables::assign(cx, inputs, &symbols, &selection, &scan));
-    let dynamic =
-        cx.pool.serial("dynamic", || dynamic::collect(cx, inputs, &symbols, &selection, &scan, &tables));
-    let order = order::order(cx, inputs, &symbols, &selection, &live);
-    let mut outputs =
-        outputs::gather(cx, inputs, &selection, &names, &live, order.as_ref(), [&loaded, &debug]);
+    let ((tables, dynamic), mut outputs) = cx.pool.join(
+        || {
+            let tables = cx.pool.serial("tables", || tables::assign(cx, inputs, &symbols, &selection, &scan));
+            let dynamic = cx
+                .pool
+                .serial("dynamic", || dynamic::collect(cx, inputs, &symbols, &selection, &scan, &tables));
+            (tables, dynamic)
+        },
+        || {
+            let order = order::order(cx, inputs, &symbols, &selection, &live);
+            outputs::gather(cx, inputs, &selection, &names, &live, order.as_ref(), [&loaded, &debug])
+        },
+    );
     let sizing = Sizing {
         cx,
         inputs,
@@ -326,7 +335,10 @@ fn link_inputs(
             chunks::set_packed(&mut sizes, &mut outputs, packed);
             continue;
         }
-        return conclude(&image, &shape, opened);
+        let result = conclude(&image, &shape, opened);
+        // Thousands of lists: given back with the process.
+        std::mem::forget((unwind, loaded, debug));
+        return result;
     }
 }
 

@@ -173,11 +173,13 @@ impl Merged {
         for run in member.pieces.owned_runs() {
             for pieces in together(&member.pieces, run, align) {
                 let bytes = &contents[pieces];
-                at = at.next_multiple_of(align as usize);
-                out[at..at + bytes.len()].copy_from_slice(bytes);
-                at += bytes.len();
+                let start = at.next_multiple_of(align as usize);
+                out[at..start].fill(0);
+                at = start + bytes.len();
+                out[start..at].copy_from_slice(bytes);
             }
         }
+        out[at..].fill(0);
     }
 }
 

@@ -135,20 +135,32 @@ pub struct OutputNames {
 pub fn number_names(inputs: &Inputs, selection: &Selection) -> OutputNames {
     let mut numbers: HashMap<OutputName, u32> = HashMap::new();
     let mut names = Vec::new();
-    let mut maps = Vec::with_capacity(selection.objects.len());
+    let mut maps: Vec<Vec<u32>> = Vec::with_capacity(selection.objects.len());
+    // What one compiler made mentions the same names in the same order: those of the last object that keeps none apart.
+    let mut likely: Option<usize> = None;
     for id in &selection.objects {
         let object = inputs.object(*id);
-        let map = object.outputs.iter().enumerate().map(|(slot, output)| {
-            let mut add = || {
+        let mut map = Vec::with_capacity(object.outputs.len());
+        for (slot, output) in object.outputs.iter().enumerate() {
+            let add = |names: &mut Vec<OutputName>| {
                 names.push(*output);
                 names.len() as u32 - 1
             };
             if !object.apart.is_empty() && object.apart.binary_search(&(slot as u16)).is_ok() {
-                return add();
+                map.push(add(&mut names));
+                continue;
             }
-            *numbers.entry(*output).or_insert_with(add)
-        });
-        maps.push(map.collect());
+            let guess = likely.and_then(|likely| maps[likely].get(slot).copied());
+            let number = match guess.filter(|guess| names[*guess as usize] == *output) {
+                Some(number) => number,
+                None => *numbers.entry(*output).or_insert_with(|| add(&mut names)),
+            };
+            map.push(number);
+        }
+        if object.apart.is_empty() {
+            likely = Some(maps.len());
+        }
+        maps.push(map);
     }
     OutputNames { names, maps }
 }

@@ -19,7 +19,6 @@ use object::LittleEndian as LE;
 pub(super) fn copy_section(image: &Image, position: usize, index: u32, address: u64, out: &mut [u8]) {
     let object = image.object(position);
     let section = &object.sections[index as usize];
-    // A SHT_NOBITS section among others is zeros in the file.
     out[..section.contents.len()].copy_from_slice(section.contents);
     let env = environment(image.cx, section.has(object::elf::SHF_WRITE));
     let site =

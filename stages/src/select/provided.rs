@@ -160,7 +160,7 @@ fn provide_start_stop(config: &Config, inputs: &Inputs, symbols: &Symbols, provi
     for file in &inputs.files {
         let File::Object(object) = file else { continue };
         for output in &object.outputs {
-            if is_c_identifier(output.name) && output.is_alloc && !names.contains(&output.name) {
+            if output.is_alloc && is_c_identifier(output.name) && !names.contains(&output.name) {
                 names.push(output.name);
             }
         }
