@@ -128,17 +128,18 @@ fn link_ingested(cx: &Cx, ingested: Ingested, compiled: Option<&Compiled>) -> Re
 /// Link-time optimisation: selects with stand-ins for intermediate code and has it compiled, if any of it takes part.
 fn compile(cx: &Cx, ingested: &mut Ingested) -> Result<Option<Compiled>, Failed> {
     let Ingested { inputs, symbols, opened, session } = ingested;
-    let (Some(session), inputs, opened) = (session, &*inputs, &*opened) else { return Ok(None) };
+    let (Some(session), opened) = (session, &*opened) else { return Ok(None) };
     let config = with_wanted_names(cx.config, symbols, opened);
     let cx = &Cx { config: config.as_ref().unwrap_or(cx.config), ..*cx };
     let assignments = assignments(cx.config, opened);
     let is_relocatable = cx.config.kind == OutputKind::Relocatable;
-    let (provided, (scripts, lists)) = if is_relocatable {
+    let (mut provided, (scripts, lists)) = if is_relocatable {
         (relocatable::provide(symbols, &assignments), Default::default())
     } else {
-        (select::provide(cx.config, inputs, symbols, &assignments), read_lists(cx, opened)?)
+        (select::provide(cx.config, symbols, &assignments), read_lists(cx, opened)?)
     };
-    let selection = plugin::select(cx, inputs, symbols, &provided, &scripts, &lists);
+    let selection = plugin::select(cx, inputs, symbols, &mut provided, &scripts, &lists);
+    let inputs = &*inputs;
     crate::source_line::explain(cx, inputs);
     let selection = selection?;
     if !session.is_needed(&selection) {
@@ -180,8 +181,8 @@ fn link_inputs(
         return relocatable::link(cx, inputs, symbols, &assignments, opened, compiled);
     }
     let (scripts, lists) = read_lists(cx, opened)?;
-    let provided = select::provide(cx.config, inputs, &mut symbols, &assignments(cx.config, opened));
-    let selection = select::select(cx, inputs, &symbols, &provided, &scripts, &lists)?;
+    let mut provided = select::provide(cx.config, &mut symbols, &assignments(cx.config, opened));
+    let selection = select::select(cx, inputs, &mut symbols, &mut provided, &scripts, &lists)?;
     if let Some(compiled) = compiled {
         compiled.check_late(cx, inputs, &selection);
     }

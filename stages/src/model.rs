@@ -201,7 +201,9 @@ pub struct Object {
     pub is_lazy: bool,
     /// A member of an archive that `--exclude-libs` names.
     pub exclude: bool,
-    /// Section headers, index = section header index.
+    /// The whole file, or the member.
+    pub data: &'static [u8],
+    /// Its sections, index = section header index; none before it is sure to take part.
     pub sections: Vec<Section>,
     /// Section headers as they stand in the file: what `-r` passes on.
     pub headers: &'static [Shdr],
@@ -221,8 +223,10 @@ pub struct Object {
     pub versioned: Vec<VersionedName>,
     /// SHT_SYMTAB_SHNDX: real section indices, where the symbol table has SHN_XINDEX.
     pub shndx_table: &'static [object::U32<object::LittleEndian>],
-    /// COMDAT groups and linkonce sections.
+    /// COMDAT groups and, when the object is sure to take part, linkonce sections.
     pub groups: Vec<Group>,
+    /// Indices of linkonce sections that are not among the groups yet.
+    pub linkonce: Vec<u32>,
     /// The names of output sections that [`Section::output`] indexes; `seal` makes them [`OutputId`]s.
     pub outputs: Vec<OutputName>,
     /// First [`SectionId`].

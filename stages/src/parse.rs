@@ -8,20 +8,25 @@
 //! follows is checked here, with an error that names the file and what is wrong with it; later stages index
 //! without asking. Contents of sections (relocations, `.eh_frame`, notes) are checked where they are read.
 //!
-//! Section headers are walked once and reduced to [`Section`] records: what kind of section this is, and
-//! which output section it goes to, is decided here from its flags first and its name only where needed.
+//! Section headers are reduced to [`Section`](crate::model::Section) records once: what kind of section this is, and
+//! which output section it goes to, is decided here from its flags first and its name only where needed. Most members of
+//! archives are not wanted, and their sections are not read: those of the wanted ones are when that is known
+//! ([`complete`]).
 
 mod names;
 mod apart;
 mod object;
+mod sections;
 mod shared;
 
 pub use names::{is_c_identifier, is_debug_name, is_stripped};
-pub use object::{can_merge, is_slim, output_flags};
+pub use object::is_slim;
+pub use sections::{can_merge, output_flags};
 
 use crate::config::{Config, ExcludeLibs};
-use crate::intern::NameSink;
-use crate::model::{File, FileId, Origin, Role};
+use crate::context::Cx;
+use crate::intern::{NameSink, Symbols};
+use crate::model::{File, FileId, Group, Inputs, Object, Origin, Role};
 use crate::report::Problem;
 
 /// The file that has the bytes of an input, for those who read them again (compilers).
@@ -66,6 +71,39 @@ pub fn parse(config: &Config, input: &MappedInput, names: &mut NameSink) -> Resu
         object::parse(config, input, names).map(|o| File::Object(Box::new(o)))
     };
     parsed.map_err(|what| Problem::error(format!("{}: {what}", input.origin)).at(input.id.0, 0))
+}
+
+/// Reads the sections of the objects that turned out to be wanted. What the sections bring with them is in
+/// [`Object::groups`] then, names included.
+pub fn complete(cx: &Cx, inputs: &mut Inputs, live: &[bool], symbols: &mut Symbols) {
+    cx.pool.for_each_mut("parse/sections", &mut inputs.files, 8, |i, file| {
+        let File::Object(object) = file else { return };
+        if live[i]
+            && let Err(what) = sections::read(cx.config, object)
+        {
+            let problem = Problem::error(format!("{}: {what}", object.origin));
+            cx.problems.push(problem.at(object.id.0, 0));
+        }
+    });
+    for file in &mut inputs.files {
+        if let File::Object(object) = file
+            && !object.linkonce.is_empty()
+        {
+            name_linkonce(object, symbols);
+        }
+    }
+}
+
+/// Makes groups of the `.gnu.linkonce` sections of an object, which are called what follows the kind of section.
+fn name_linkonce(object: &mut Object, symbols: &mut Symbols) {
+    for index in std::mem::take(&mut object.linkonce) {
+        let name = object.section_name(index as usize);
+        let rest = name.strip_prefix(b".gnu.linkonce.").unwrap_or(name);
+        let suffix = rest.iter().position(|c| *c == b'.').map_or(rest, |dot| &rest[dot + 1..]);
+        let mut group = Group::alone(index);
+        group.signature = symbols.add(suffix);
+        object.groups.push(group);
+    }
 }
 
 /// Whether `--exclude-libs` names the archive this file came from.

@@ -393,9 +393,9 @@ impl Compiled {
 /// The proof that problems were reported.
 pub fn select(
     cx: &Cx,
-    inputs: &Inputs,
-    symbols: &Symbols,
-    provided: &Provided,
+    inputs: &mut Inputs,
+    symbols: &mut Symbols,
+    provided: &mut Provided,
     scripts: &[crate::script::VersionScript],
     lists: &crate::script::SymbolList,
 ) -> Result<Selection, Failed> {

@@ -73,8 +73,8 @@ pub fn link(
         let message = format!("attempted static link of dynamic object {}", shared.origin);
         return Err(cx.problems.fail(Problem::error(message).at(id.0, 0)));
     }
-    let provided = provide(&mut symbols, assignments);
-    let selection = select::select(cx, inputs, &symbols, &provided, &[], &SymbolList::default())?;
+    let mut provided = provide(&mut symbols, assignments);
+    let selection = select::select(cx, inputs, &mut symbols, &mut provided, &[], &SymbolList::default())?;
     require_defined(cx, &symbols, &selection);
     if let Some(compiled) = compiled {
         compiled.check_late(cx, inputs, &selection);

@@ -59,7 +59,7 @@ pub fn seal(cx: &Cx, parsed: Vec<Parsed>, symbols: &mut Symbols, opened: &Opened
             File::Object(object) => {
                 object.id = id;
                 object.section_base = inputs.section_bound as u32;
-                inputs.section_bound += object.sections.len();
+                inputs.section_bound += object.headers.len();
                 inputs.objects.push(id);
                 let is_forced = |(first, end): &(FileId, FileId)| *first <= id && id < *end;
                 if opened.forced.iter().any(is_forced) {

@@ -9,7 +9,8 @@
 //!
 //! It takes two passes. The first one takes archive members into account as if they were there already, to
 //! learn who *would* define each name; from the files that are linked unconditionally a graph walk then follows
-//! undefined references into archives and `--as-needed` libraries (`extract`). The second pass starts
+//! undefined references into archives and `--as-needed` libraries (`extract`). Only then are the sections of archive
+//! members read. The second pass starts
 //! afresh with the files that are in, after the COMDAT election among them (`comdat`), because a member that
 //! stayed out must not leave traces.
 //!
@@ -35,11 +36,12 @@ pub(crate) use extract::needs;
 pub use provided::{Anchor, Assignment, Provided, Provision, provide};
 pub use versions::{VERSION_GLOBAL, VERSION_HIDDEN, VERSION_LOCAL, VersionDefinition, VersionTable};
 
-use crate::config::Config;
+use crate::config::{Config, OutputKind};
 use crate::context::Cx;
 use crate::elf::Sym;
 use crate::intern::Symbols;
 use crate::model::{File, FileId, Inputs, Object, SectionId, SymbolId};
+use crate::parse;
 use crate::report::{Failed, Problem};
 use object::LittleEndian as LE;
 use object::elf::{SHN_COMMON, SHN_UNDEF, STB_WEAK, STV_HIDDEN, STV_INTERNAL, STV_PROTECTED};
@@ -150,19 +152,26 @@ impl Selection {
 /// Makes the selection.
 pub fn select(
     cx: &Cx,
-    inputs: &Inputs,
-    symbols: &Symbols,
-    provided: &Provided,
+    inputs: &mut Inputs,
+    symbols: &mut Symbols,
+    provided: &mut Provided,
     scripts: &[crate::script::VersionScript],
     lists: &crate::script::SymbolList,
 ) -> Result<Selection, Failed> {
-    let best = Resolution::new(symbols.bound());
+    let mut best = Resolution::new(symbols.bound());
     cx.pool.for_each("select/resolve", inputs.files.len(), 8, |i| match &inputs.files[i] {
         File::Object(object) => best.add_candidates(object),
         File::Shared(shared) => best.add_shared(shared),
     });
     best.add_forced(provided);
     let live = extract::extract(cx, inputs, symbols, &best, provided);
+    parse::complete(cx, inputs, &live, symbols);
+    cx.checkpoint()?;
+    best.extend(symbols.bound());
+    if cx.config.kind != OutputKind::Relocatable {
+        provided::provide_start_stop(cx.config, inputs, symbols, provided);
+    }
+    let (inputs, symbols, provided) = (&*inputs, &*symbols, &*provided);
 
     let discarded = comdat::elect(cx, inputs, &live, symbols.bound());
     best.reset(cx);
@@ -260,6 +269,11 @@ pub(crate) struct Resolution {
 impl Resolution {
     fn new(bound: usize) -> Resolution {
         Resolution { best: (0..bound).map(|_| AtomicU64::new(Def::NONE.0)).collect() }
+    }
+
+    /// Makes room for more symbols.
+    fn extend(&mut self, bound: usize) {
+        self.best.resize_with(bound, || AtomicU64::new(Def::NONE.0));
     }
 
     pub(crate) fn get(&self, id: SymbolId) -> Def {

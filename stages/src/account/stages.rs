@@ -18,7 +18,9 @@ pub enum Numbering {
 /// What numbers mean in the spans of a stage.
 pub fn numbering(stage: &str) -> Numbering {
     match stage {
-        "parse" | "seal" | "inflate" | "line-tables" | "select/resolve" => Numbering::Files,
+        "parse" | "parse/sections" | "seal" | "inflate" | "line-tables" | "select/resolve" => {
+            Numbering::Files
+        }
         "unwind"
         | "scan"
         | "size/gather"

@@ -113,12 +113,7 @@ fn fixed() -> Vec<(&'static [u8], Anchor, bool)> {
 }
 
 /// Collects what the linker may have to define. Must run before resolution, because it adds names.
-pub fn provide(
-    config: &Config,
-    inputs: &Inputs,
-    symbols: &mut Symbols,
-    assignments: &[Assignment],
-) -> Provided {
+pub fn provide(config: &Config, symbols: &mut Symbols, assignments: &[Assignment]) -> Provided {
     let mut provided = Provided::default();
     for assignment in assignments {
         let id = if assignment.is_provide {
@@ -150,12 +145,17 @@ pub fn provide(
             });
         }
     }
-    provide_start_stop(config, inputs, symbols, &mut provided);
     provided
 }
 
-/// `__start_NAME` and `__stop_NAME` of every section whose name is an identifier of C.
-fn provide_start_stop(config: &Config, inputs: &Inputs, symbols: &Symbols, provided: &mut Provided) {
+/// `__start_NAME` and `__stop_NAME` of every section of a live object whose name is an identifier of C. That nothing needs
+/// to come in for them is why they can wait until the sections are known.
+pub(super) fn provide_start_stop(
+    config: &Config,
+    inputs: &Inputs,
+    symbols: &Symbols,
+    provided: &mut Provided,
+) {
     let mut names: Vec<&'static [u8]> = Vec::new();
     for file in &inputs.files {
         let File::Object(object) = file else { continue };
