@@ -76,6 +76,13 @@ impl NameSink {
         self.slots == 0
     }
 
+    /// Makes room for about this many more names.
+    pub fn reserve(&mut self, names: usize) {
+        // Hashes spread them evenly, nearly.
+        let each = names / SHARDS + names / (8 * SHARDS) + 1;
+        self.shards.iter_mut().for_each(|requests| requests.reserve(each));
+    }
+
     fn push(&mut self, hash: [u64; 2], name: &'static [u8]) {
         self.shards[shard_of(hash)].push(Request { hash, name, slot: self.slots });
         self.slots += 1;
@@ -98,6 +105,7 @@ impl NameSink {
         self.hashes.clear();
         kernels().hash_names(&self.keys, strtab, &self.offsets, &mut self.hashes);
         self.table_start = self.slots;
+        self.reserve(self.hashes.len());
         for i in 0..self.hashes.len() {
             let NameHash { hash, len } = self.hashes[i];
             let start = self.offsets[i] as usize;

@@ -330,7 +330,7 @@ impl Object {
 pub struct SharedSymbol {
     /// Its plain name, `NONE` if this version is hidden and nobody can mean it by the plain name.
     pub id: SymbolId,
-    /// `name@version`, `NONE` if unversioned.
+    /// `name@version`, `NONE` if unversioned or if no object asks for it by such a name.
     pub versioned_id: SymbolId,
     /// Index in the dynamic symbol table.
     pub index: u32,

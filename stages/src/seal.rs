@@ -4,8 +4,9 @@
 //! the shards filled. `--wrap` is applied here, on ids: it is a matter of which name a reference means.
 
 use crate::context::Cx;
+use crate::elf::c_string;
 use crate::intern::Symbols;
-use crate::model::{File, FileId, Inputs, Object, SharedObject, SymbolId};
+use crate::model::{File, FileId, Inputs, Object, SymbolId};
 use crate::open::Opened;
 use object::LittleEndian as LE;
 use object::elf::SHN_UNDEF;
@@ -41,9 +42,13 @@ pub fn seal(cx: &Cx, parsed: Vec<Parsed>, symbols: &mut Symbols, opened: &Opened
         let id = |slot: u32| SymbolId(parsed.ids[(parsed.first_id + slot) as usize].load(Ordering::Relaxed));
         match &mut parsed.file {
             File::Object(object) => fill_object(object, id, &wraps),
-            File::Shared(shared) => fill_shared(shared, |id_in_batch| {
-                SymbolId(parsed.ids[id_in_batch.index()].load(Ordering::Relaxed))
-            }),
+            File::Shared(shared) => {
+                for symbol in shared.defined.iter_mut().chain(&mut shared.undefined) {
+                    if symbol.id != SymbolId::NONE {
+                        symbol.id = SymbolId(parsed.ids[symbol.id.index()].load(Ordering::Relaxed));
+                    }
+                }
+            }
         }
     });
     let mut inputs = Inputs {
@@ -76,6 +81,7 @@ pub fn seal(cx: &Cx, parsed: Vec<Parsed>, symbols: &mut Symbols, opened: &Opened
         }
         inputs.files.push(file);
     }
+    find_versioned(&mut inputs, symbols);
     merge_equal_sonames(&mut inputs);
     inputs
 }
@@ -104,12 +110,23 @@ fn fill_object(object: &mut Object, id: impl Fn(u32) -> SymbolId, wraps: &[Wrap]
     }
 }
 
-fn fill_shared(shared: &mut SharedObject, id: impl Fn(SymbolId) -> SymbolId) {
-    for symbol in shared.defined.iter_mut().chain(&mut shared.undefined) {
-        for slot in [&mut symbol.id, &mut symbol.versioned_id] {
-            if *slot != SymbolId::NONE {
-                *slot = id(*slot);
+/// Finds what shared objects define under the names with versions that objects ask for.
+fn find_versioned(inputs: &mut Inputs, symbols: &Symbols) {
+    let is_asked = inputs.objects.iter().any(|id| !inputs.object(*id).versioned.is_empty());
+    for file in inputs.files.iter_mut().filter(|_| is_asked) {
+        let File::Shared(shared) = file else { continue };
+        let mut full = Vec::new();
+        for symbol in &mut shared.defined {
+            let version = shared.versions.get(usize::from(symbol.version)).copied().unwrap_or_default();
+            if symbol.version == 0 || version.is_empty() {
+                continue;
             }
+            let name = shared.symbols[symbol.index as usize].st_name.get(LE) as usize;
+            full.clear();
+            full.extend_from_slice(c_string(shared.strtab, name));
+            full.push(b'@');
+            full.extend_from_slice(version);
+            symbol.versioned_id = symbols.find(&full).unwrap_or(SymbolId::NONE);
         }
     }
 }

@@ -136,9 +136,11 @@ fn version_definitions(bytes: &'static [u8], strings: &'static [u8]) -> Vec<&'st
     names
 }
 
-/// Sorts the dynamic symbols into definitions and needs, and names them: the plain name for whoever asks for
-/// the default, `name@version` for whoever asks for that version.
+/// Sorts the dynamic symbols into definitions and needs, and names them: the plain name for whoever asks for the default.
+/// What a definition is called with its version is found out by [`seal`](crate::seal), if anybody asks by such a name.
 fn read_symbols(shared: &mut SharedObject, versym: &[object::U16<LE>], names: &mut NameSink) {
+    shared.defined.reserve_exact(shared.symbols.len());
+    names.reserve(shared.symbols.len());
     for (index, symbol) in shared.symbols.iter().enumerate().skip(1) {
         if symbol.st_bind() == STB_LOCAL {
             continue;
@@ -167,16 +169,6 @@ fn read_symbols(shared: &mut SharedObject, versym: &[object::U16<LE>], names: &m
         if raw & VERSYM_HIDDEN == 0 || version <= 1 {
             entry.id = SymbolId(names.len());
             names.push_bytes(name);
-        }
-        if let Some(version_name) =
-            shared.versions.get(usize::from(version)).filter(|v| version > 1 && !v.is_empty())
-        {
-            let mut full = Vec::with_capacity(name.len() + version_name.len() + 1);
-            full.extend_from_slice(name);
-            full.push(b'@');
-            full.extend_from_slice(version_name);
-            entry.versioned_id = SymbolId(names.len());
-            names.push_bytes(full.leak());
         }
         shared.defined.push(entry);
     }
