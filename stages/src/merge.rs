@@ -215,11 +215,10 @@ pub fn merge(cx: &Cx, inputs: &Inputs, stage: &'static str, candidates: &[Candid
     keys.sort_unstable();
     keys.dedup();
     let pool_index = |key: &PoolKey| keys.binary_search(key).unwrap_or(0) as u32;
-    let table = Table::new();
     let section_of =
         |candidate: &Candidate| &inputs.object(candidate.file).sections[candidate.section as usize];
     let bytes = candidates.iter().map(|candidate| section_of(candidate).contents.len()).sum();
-    let grain = grain(candidates.len(), bytes);
+    let (grain, table) = (grain(candidates.len(), bytes), Table::new(bytes));
     let mut members: Vec<Member> = cx.pool.map(stage, candidates.len(), grain, |i| {
         let candidate = &candidates[i];
         let section = section_of(candidate);

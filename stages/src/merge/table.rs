@@ -22,7 +22,7 @@ struct Slot {
 
 const EMPTY: u32 = u32::MAX;
 const FREE: Slot = Slot { tag: 0, tag_low: 0, number: EMPTY };
-/// Slots of a shard at the start: most sections repeat what others have, so tables stay small.
+/// Slots of a shard at the start, at most: most sections repeat what others have, so tables stay small.
 const FIRST_SLOTS: usize = 1 << 10;
 /// From here on a shard doubles; below, it grows faster.
 const LARGE: usize = 1 << 15;
@@ -144,9 +144,12 @@ impl ByShard {
 }
 
 impl Table {
-    pub(super) fn new() -> Table {
+    /// A table for so many bytes of sections.
+    pub(super) fn new(bytes: usize) -> Table {
+        // A piece has some 32 bytes.
+        let first = (bytes / (32 * SHARDS)).next_power_of_two().clamp(16, FIRST_SLOTS);
         let shard = || {
-            let slots = vec![FREE; FIRST_SLOTS];
+            let slots = vec![FREE; first];
             Mutex::new(Shard { slots, owners: Vec::new(), last_section: 0, losers: Vec::new() })
         };
         Table { shards: (0..SHARDS).map(|_| shard()).collect() }
@@ -215,7 +218,7 @@ mod tests {
 
     #[test]
     fn the_first_occurrence_owns_whoever_comes_first() {
-        let table = Table::new();
+        let table = Table::new(1 << 10);
         let hashes: Vec<Hash> = (0..5000u64).map(|i| [i.wrapping_mul(0x9e37_79b9), i << 32 | 7]).collect();
         let mut scratch = ByShard::default();
         let mut insert = |section, hashes: &[Hash]| {
