@@ -115,6 +115,7 @@ fn run_link(
 
 /// Links on as many threads as may be used; says what decided how many.
 fn linked(config: &mut Config, watch: &Watch) -> (Outcome, &'static str) {
+    config.is_patient = config.threads.is_none();
     let claim = threads::claim(config.threads);
     config.threads = Some(claim.threads());
     let mut outcome = link(config, watch.tracer());

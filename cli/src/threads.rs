@@ -1,7 +1,7 @@
 //! How many threads this link may use.
 //!
 //! `--threads=N` is taken at its word. Without it a link uses all processors, as far as the jobserver of a make or
-//! cargo that runs it has tokens left.
+//! cargo that runs it has tokens left, and a small link goes on for a while before it wakes anybody.
 
 use engine::jobserver::{Claimed, claim as claim_tokens};
 use std::num::NonZeroUsize;

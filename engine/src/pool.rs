@@ -12,6 +12,8 @@
 //! what it waits for. So waiting follows the tree of jobs downwards, never in a circle, and the depth of a
 //! worker's stack is bounded by the depth of that tree.
 //!
+//! A run of little work may be told to be patient: then a job looks for help only when it has taken a while.
+//!
 //! Nobody spins. A worker that finds nothing sleeps on its own condition variable and is listed as a sleeper;
 //! whoever makes work wakes one sleeper that may take it, unless two are on their way already, and each that
 //! joins a job wakes two more while work remains. Threads are started by the same call when nobody sleeps, so a
@@ -40,6 +42,7 @@ use std::cell::Cell;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::sync::{Mutex, MutexGuard, Ordering, fence, lock, thread, thread_local, unlock};
 use crate::trace::{HELP, Kind, LANE, Label, MAIN, Part, Span, Tracer, WAIT};
@@ -126,6 +129,12 @@ impl Pool {
         self.seat().map_or(0, |(worker, _)| worker)
     }
 
+    /// From now on a job goes on for so long before other workers are woken for it: for runs whose jobs are mostly over
+    /// before anybody could help. Zero, as at the start, is not to wait. Workers that are awake help as ever.
+    pub fn be_patient(&self, patience: Duration) {
+        self.shared.be_patient(patience);
+    }
+
     /// Runs `a` and `b`, at the same time if a worker is free; `a` on the calling thread.
     ///
     /// Loops inside either are helped by idle workers as everywhere.
@@ -196,6 +205,11 @@ impl Pool {
         self.shared.has_idle()
     }
 
+    /// Whether jobs are to go on for a while before anybody is woken.
+    pub(crate) fn is_patient(&self) -> bool {
+        self.shared.is_patient()
+    }
+
     /// Whether [`Pool::offer`] might wake somebody. To be asked behind a fence after the work was published.
     pub(crate) fn could_wake(&self) -> bool {
         self.shared.could_wake()
@@ -221,6 +235,7 @@ impl Pool {
         SEAT.with(|seat| seat.set((Arc::as_ptr(&self.shared) as usize, worker, id)));
         // From here to the end of `finish` nothing unwinds; were it otherwise, helpers would see a dead frame.
         let guard = AbortOnUnwind;
+        self.shared.calm();
         if job.has_work() {
             self.wake(id);
         }

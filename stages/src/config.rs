@@ -234,6 +234,8 @@ pub struct Config {
 
     /// `--threads[=N]`/`--no-threads`; `None`: all cores, as far as the jobserver allows.
     pub threads: Option<NonZeroUsize>,
+    /// Nobody said how many: short work need not wake anybody.
+    pub is_patient: bool,
     /// `--error-limit`: how many errors to show, 0 for all. Default 20.
     pub error_limit: usize,
     /// `--fatal-warnings`.
@@ -698,6 +700,7 @@ impl Default for Config {
             profile: Profile::Off,
             stats: false,
             threads: None,
+            is_patient: false,
             error_limit: 20,
             fatal_warnings: false,
             noinhibit_exec: false,

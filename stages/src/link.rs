@@ -57,6 +57,13 @@ use crate::values::{self, Addresses, Resolving};
 use crate::write;
 use engine::{Flow, FlowError, Next, Panicked, Tracer};
 use std::num::NonZeroUsize;
+use std::time::Duration;
+
+/// Bytes of inputs that one worker reads as fast as two would, and how long it may take over that.
+const READ_ALONE: (u64, Duration) = (4 << 20, Duration::from_millis(1));
+/// Bytes of objects that take part below which most loops are over before anybody could help, and how long they may
+/// take.
+const LINKED_ALONE: (usize, Duration) = (1 << 20, Duration::from_micros(300));
 
 /// How a link went.
 #[derive(Debug, Default)]
@@ -167,6 +174,13 @@ fn with_wanted_names(config: &Config, symbols: &Symbols, opened: &Opened) -> Opt
     Some(config)
 }
 
+/// Work goes on for so long before anybody is woken for it, unless all threads are to be used whatever they bring.
+fn be_patient(cx: &Cx, patience: Duration) {
+    if cx.config.is_patient {
+        cx.pool.be_patient(patience);
+    }
+}
+
 /// Everything between the inputs and the output.
 fn link_inputs(
     cx: &Cx,
@@ -187,6 +201,8 @@ fn link_inputs(
         compiled.check_late(cx, inputs, &selection);
     }
     account::selected(cx, &selection);
+    let bytes = selection.objects.iter().map(|id| inputs.object(*id).data.len()).sum::<usize>();
+    be_patient(cx, if bytes < LINKED_ALONE.0 { LINKED_ALONE.1 } else { Duration::ZERO });
     crate::open::absent_dependencies(cx, &selection, inputs, opened);
     crate::inflate::inflate(cx, inputs, &selection);
     crate::line_tables::reduce(cx, inputs, &selection);
@@ -424,10 +440,16 @@ fn run_ingest(
 ) -> Result<(), Failed> {
     let mut flow = Flow::<Failed>::new("ingest");
     let (files, to_parse) = flow.channel::<Vec<MappedInput>>("files", 64);
-    let (names, to_intern) = flow.channel::<(usize, NameBatch)>("names", 1024);
+    let (names, to_intern) = flow.channel::<(usize, NameBatch)>("names", 256);
     let (objects, to_collect) = flow.channel::<Vec<Parsed>>("objects", 256);
+    let mut bytes = 0;
+    be_patient(cx, READ_ALONE.1);
     flow.source("open", files, |files| match opener.next_batch() {
         Some(batch) => {
+            bytes += batch.iter().map(|input| input.data.len() as u64).sum::<u64>();
+            if bytes > READ_ALONE.0 {
+                be_patient(cx, Duration::ZERO);
+            }
             files.send(batch);
             Ok(Next::Continue)
         }

@@ -8,6 +8,7 @@
 //! not one a message, and a large loop still has all of them after a few doublings.
 
 use std::sync::PoisonError;
+use std::time::{Duration, Instant};
 
 use super::{Job, JobId};
 use crate::sync::{AtomicUsize, Condvar, Mutex, MutexGuard, Ordering, fence, lock, thread};
@@ -26,6 +27,11 @@ pub(super) struct Shared {
     waiting: AtomicUsize,
     /// Workers woken or started for lack of any other that looks, who have not found work or gone to sleep yet.
     searching: AtomicUsize,
+    /// How long a job goes on before anybody is woken for it, in nanoseconds.
+    patience: AtomicUsize,
+    /// Until when nobody is woken, in nanoseconds since `start`.
+    calm_until: AtomicUsize,
+    start: Instant,
     board: Mutex<Board>,
     /// One bell a worker; a sleeper waits on its own, with the board's lock.
     bells: Box<[Condvar]>,
@@ -96,6 +102,9 @@ impl Shared {
             idle: AtomicUsize::new(threads - 1),
             waiting: AtomicUsize::new(0),
             searching: AtomicUsize::new(0),
+            patience: AtomicUsize::new(0),
+            calm_until: AtomicUsize::new(0),
+            start: Instant::now(),
             board: Mutex::new(Board {
                 jobs: Vec::new(),
                 sleepers: Vec::new(),
@@ -115,6 +124,31 @@ impl Shared {
     /// Whether somebody could take work offered now. A hint.
     pub(super) fn has_idle(&self) -> bool {
         self.idle.load(Ordering::Relaxed) + self.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    /// See [`Pool::be_patient`](super::Pool::be_patient).
+    pub(super) fn be_patient(&self, patience: Duration) {
+        self.patience.store(patience.as_nanos() as usize, Ordering::Relaxed);
+        if patience.is_zero() {
+            self.calm_until.store(0, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn is_patient(&self) -> bool {
+        self.patience.load(Ordering::Relaxed) > 0
+    }
+
+    /// A job begins: for a while nobody is woken, if we are to be patient.
+    pub(super) fn calm(&self) {
+        let patience = self.patience.load(Ordering::Relaxed);
+        if patience > 0 {
+            self.calm_until.store(self.start.elapsed().as_nanos() as usize + patience, Ordering::Relaxed);
+        }
+    }
+
+    fn is_calm(&self) -> bool {
+        let until = self.calm_until.load(Ordering::Relaxed);
+        until > 0 && (self.start.elapsed().as_nanos() as usize) < until
     }
 
     /// A worker that was searching has found work, or is about to look for the last time.
@@ -189,7 +223,7 @@ impl Shared {
 
     /// Whether new work might wake somebody. To be asked behind a fence after the work was published.
     pub(super) fn could_wake(&self) -> bool {
-        self.waiting.load(Ordering::SeqCst) > 0 || self.may_search()
+        (self.waiting.load(Ordering::SeqCst) > 0 || self.may_search()) && !self.is_calm()
     }
 
     /// Whether one more worker may be sent to search.

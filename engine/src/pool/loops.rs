@@ -47,6 +47,10 @@ impl<S, I: Fn() -> S + Sync, F: Fn(&mut S, usize) + Sync> Job for Loop<'_, I, F>
                     current.set(index);
                     (self.body)(state, index);
                 }
+                // Otherwise that was done at the start.
+                if pool.is_patient() && self.has_work() {
+                    pool.offer();
+                }
             }
             current.set(usize::MAX);
         }));
@@ -200,6 +204,31 @@ mod tests {
                 assert!(counts.iter().all(|count| count.load(Ordering::Relaxed) == 1));
             }
         }
+    }
+
+    #[test]
+    fn patient_loops_do_all_of_it_and_are_helped_in_the_end() {
+        let workers = std::sync::Mutex::new(std::collections::HashSet::new());
+        let sum = AtomicUsize::new(0);
+        run(NonZeroUsize::new(3).unwrap(), &Tracer::off(), |pool| {
+            pool.be_patient(std::time::Duration::from_millis(1));
+            for n in [0, 1, 2, 17] {
+                pool.for_each("short", n, 1, |i| {
+                    sum.fetch_add(i, Ordering::Relaxed);
+                });
+            }
+            // Until somebody else has come, which must not take for ever.
+            let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+            pool.for_each("long", 1_000_000, 1, |_| {
+                if workers.lock().unwrap().len() < 2 && std::time::Instant::now() < end {
+                    workers.lock().unwrap().insert(pool.worker());
+                    std::thread::sleep(std::time::Duration::from_micros(100));
+                }
+            });
+        })
+        .unwrap();
+        assert_eq!(sum.into_inner(), 1 + 16 * 17 / 2);
+        assert!(workers.into_inner().unwrap().len() >= 2, "nobody came to help");
     }
 
     #[test]
