@@ -221,6 +221,8 @@ pub struct Object {
     pub name_lengths: Vec<u32>,
     /// For the few symbols written `name@version`: index in the symbol table and what follows the name.
     pub versioned: Vec<VersionedName>,
+    /// It has symbols written `name@version`, defined or not.
+    pub asks_for_versions: bool,
     /// SHT_SYMTAB_SHNDX: real section indices, where the symbol table has SHN_XINDEX.
     pub shndx_table: &'static [object::U32<object::LittleEndian>],
     /// COMDAT groups and, when the object is sure to take part, linkonce sections.

@@ -112,7 +112,7 @@ fn fill_object(object: &mut Object, id: impl Fn(u32) -> SymbolId, wraps: &[Wrap]
 
 /// Finds what shared objects define under the names with versions that objects ask for.
 fn find_versioned(inputs: &mut Inputs, symbols: &Symbols) {
-    let is_asked = inputs.objects.iter().any(|id| !inputs.object(*id).versioned.is_empty());
+    let is_asked = inputs.objects.iter().any(|id| inputs.object(*id).asks_for_versions);
     for file in inputs.files.iter_mut().filter(|_| is_asked) {
         let File::Shared(shared) = file else { continue };
         let mut full = Vec::new();

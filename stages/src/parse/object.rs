@@ -37,6 +37,7 @@ pub(super) fn parse(config: &Config, input: &MappedInput, names: &mut NameSink) 
         ids: Vec::new(),
         name_lengths: Vec::new(),
         versioned: Vec::new(),
+        asks_for_versions: false,
         shndx_table: &[],
         groups: Vec::new(),
         linkonce: Vec::new(),
@@ -276,6 +277,7 @@ fn intern_names(object: &mut Object, names: &mut NameSink) {
     for (i, symbol) in globals.iter().enumerate() {
         let name = c_string(object.strtab, symbol.st_name.get(LE) as usize);
         let Some(at) = memchr::memchr(b'@', name).filter(|at| *at > 0) else { continue };
+        object.asks_for_versions = true;
         let is_defined = symbol.st_shndx.get(LE) != SHN_UNDEF;
         let is_default = name[at..].starts_with(b"@@");
         let version = name[at..].iter().position(|c| *c != b'@').map_or(&b""[..], |n| &name[at + n..]);
