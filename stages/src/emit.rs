@@ -313,3 +313,22 @@ pub fn build_id_offset(image: &Image) -> Option<u64> {
         is_it.then_some(place.offset + 16)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_stays_of_what_a_buffer_held() {
+        let mut buffer = vec![0xee; 16];
+        let mut out = Filling { out: &mut buffer, done: 0 };
+        out.window(2, 3, 0).copy_from_slice(b"abc");
+        out.window(7, 1, 0xcc).copy_from_slice(b"d");
+        out.zeros(8, 2);
+        // Behind what is already there, as parts of an overlay may be.
+        out.window(3, 2, 0xcc).copy_from_slice(b"xy");
+        out.window(12, 0, 0);
+        out.finish();
+        assert_eq!(buffer, b"\0\0axy\xcc\xccd\0\0\0\0\0\0\0\0");
+    }
+}
