@@ -3,8 +3,11 @@
 //! A build tool that is interrupted sends SIGINT or SIGTERM to what it runs. The handler removes the
 //! unfinished output and lets the signal do what it would have done, so that the parent sees the process
 //! end by that signal.
+//!
+//! A crash of a compiler's plugin ends the link, too, but as an error that is told: it is no fault of the linker's.
 
 use libc::{SIGHUP, SIGINT, SIGTERM, c_int};
+use stages::plugin::crash;
 
 /// Signals that end the process in an orderly way.
 const SIGNALS: [c_int; 3] = [SIGHUP, SIGINT, SIGTERM];
@@ -15,6 +18,7 @@ pub fn clean_up_when_stopped() {
         handle(signal, stop, libc::SA_RESETHAND);
     }
     handle(libc::SIGBUS, page_is_missing, libc::SA_RESETHAND);
+    crash::handle_with(plugin_crashed);
 }
 
 /// Removes what an unfinished link leaves. Async-signal-safe.
@@ -29,8 +33,35 @@ extern "C" fn page_is_missing(_: c_int) {
     const MESSAGE: &str = "manifold: error: a part of a mapped file is missing: an input was made shorter while it was \
 read, or there is no room left for the output\n";
     tidy_up();
-    // SAFETY: `write` may be called in a handler; the message is as long as it is said to be.
-    unsafe { libc::write(libc::STDERR_FILENO, MESSAGE.as_ptr().cast(), MESSAGE.len()) };
+    write(MESSAGE);
+}
+
+/// The handler of crashes while a plugin works: there is nothing to go on with.
+extern "C" fn plugin_crashed(signal: c_int) {
+    tidy_up();
+    write("manifold: error: ");
+    write(crash::account());
+    write(match signal {
+        libc::SIGABRT => " (it gave up: SIGABRT)",
+        libc::SIGFPE => " (SIGFPE)",
+        libc::SIGILL => " (SIGILL)",
+        _ => " (SIGSEGV)",
+    });
+    if let Some(file) = crash::last_file() {
+        write("\n>>> the last file it asked for is ");
+        write(file);
+    }
+    write(
+        "\n>>> the intermediate code may be damaged, or made by another version of the compiler; compile it again\n",
+    );
+    // SAFETY: `_exit` may be called in a handler; nothing that is to be written is left.
+    unsafe { libc::_exit(1) };
+}
+
+/// Writes to standard error. Async-signal-safe.
+fn write(text: &str) {
+    // SAFETY: `write` may be called in a handler; the text is as long as it is said to be.
+    unsafe { libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len()) };
 }
 
 /// Has a signal handled (with these `sa_flags`), unless the parent had it ignored (`nohup`): then it stays ignored.

@@ -23,13 +23,14 @@
 //! when they extract it: constructors of members that stay out would run. So where members stay out it is unloaded,
 //! loaded anew and offered those that are in. LLVM's asks (LDPT_GET_SYMBOLS_V3).
 //!
-//! Not here: what C sees of it ([`abi`], [`host`], [`message`]).
+//! Not here: what C sees of it ([`abi`], [`host`], [`message`]), what becomes of a plugin that crashes ([`crash`]).
 //!
 //! Invariants
 //! - Files are opened in the same order both times, so the rank a file had the first time tells which it is.
 //! - Files are offered by rank, one at a time: what the plugin is told does not depend on threads.
 
 mod abi;
+pub mod crash;
 mod host;
 mod leftovers;
 mod message;
@@ -188,7 +189,8 @@ fn introduce(
 }
 
 fn offer(input: &MappedInput) -> Offer {
-    Offer { path: input.container.path, offset: input.container.offset, data: input.data, rank: input.id.0 }
+    let (path, offset) = (input.container.path, input.container.offset);
+    Offer { origin: input.origin, path, offset, data: input.data, rank: input.id.0 }
 }
 
 /// The error for intermediate code that nobody compiles.
@@ -414,7 +416,7 @@ pub fn clean_up(problems: &Problems) {
         return;
     }
     host::talk(host::clean_up);
-    leftovers::publish(&[]);
+    leftovers::forget();
     for message in host::take_messages() {
         // The output, if there is to be one, is in its place.
         if message.level != level::INFO {

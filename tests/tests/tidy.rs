@@ -24,6 +24,7 @@ const UNSAFE: &[&str] = &[
     "stages/src/commit.rs",
     "stages/src/open/map.rs",
     "stages/src/plugin/abi.rs",
+    "stages/src/plugin/crash.rs",
     "stages/src/plugin/host.rs",
     "stages/src/plugin/leftovers.rs",
     "stages/src/plugin/message.rs",

@@ -11,7 +11,8 @@
 //! (or the thread of the plugin's own that sent it) sleeps for the rest of the process, the linker is told at once and
 //! ends the link in its usual orderly way: problems are shown, the plugins' cleanup hooks run.
 //!
-//! A plugin may also end the process, as LLVM's does after `thinlto-index-only`; then nothing of ours is left to do.
+//! A plugin may also end the process, as LLVM's does after `thinlto-index-only`; then nothing of ours is left to do. And
+//! it may crash: see [`crash`].
 //!
 //! `unsafe` is for the calls across the border. What C hands over is trusted to be what the API says.
 
@@ -21,8 +22,9 @@ use super::abi::{
 };
 use super::sections::Sections;
 use super::stand_in::Claimed;
-use super::{leftovers, message};
+use super::{crash, leftovers, message};
 use crate::config::Plugin;
+use crate::model::Origin;
 use libloading::os::unix::{Library, RTLD_NOW};
 use object::LittleEndian as LE;
 use std::ffi::{CStr, CString, OsStr, c_char, c_int, c_uint, c_void};
@@ -38,8 +40,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 const STACK_BYTES: usize = 64 << 20;
 
 /// What a plugin registered.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default, Clone)]
 struct Hooks {
+    /// The plugin itself.
+    path: PathBuf,
     claim: Option<ClaimFile>,
     claim_v2: Option<ClaimFileV2>,
     all_symbols_read: Option<Notified>,
@@ -50,6 +54,8 @@ struct Hooks {
 /// A file for plugins to look at.
 #[derive(Debug, Clone)]
 pub(super) struct Offer {
+    /// What people call it.
+    pub origin: Origin,
     /// The file it is in.
     pub path: &'static Path,
     /// Where it starts there, in bytes.
@@ -135,6 +141,7 @@ fn c_text(text: &[u8]) -> &'static CStr {
 
 /// Talks to plugins on a thread made for it. `None` if a fatal message, or a bug of ours, ended the conversation.
 pub(super) fn talk<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let _watch = crash::Watch::start();
     let (done, outcome) = channel::<Option<T>>();
     let stopped = done.clone();
     with(|state| {
@@ -202,6 +209,8 @@ pub(super) fn load(plugin: &Plugin, kind: c_int, output: &Path, wraps: &[Vec<u8>
         // dlopen takes a name without a slash for one to look for elsewhere.
         Path::new(".").join(&plugin.path)
     };
+    let name = path.display();
+    crash::prepare(format!("the plugin {name} crashed while it was loaded"));
     // SAFETY: the user names the library as one to be loaded; its initialisers are as trusted as its hooks.
     let library = unsafe { Library::open(Some(&path), RTLD_NOW) };
     let library = library.map_err(|error| {
@@ -213,7 +222,7 @@ pub(super) fn load(plugin: &Plugin, kind: c_int, output: &Path, wraps: &[Vec<u8>
     };
     with(|state| {
         state.libraries.push(library);
-        state.plugins.push(Hooks::default());
+        state.plugins.push(Hooks { path: path.clone(), ..Hooks::default() });
         state.wraps = wraps.iter().map(|name| c_text(name).as_ptr() as usize).collect();
     });
     let vector = transfer_vector(plugin, kind, output).leak();
@@ -292,6 +301,7 @@ pub(super) fn offer(offers: Vec<Offer>) -> Vec<Option<Claim>> {
 fn offer_one(hooks: &[Hooks], offer: Offer) -> Option<Claim> {
     let name = CString::new(offer.path.as_os_str().as_bytes()).unwrap_or_default();
     let fd = File::open(offer.path).map(IntoRawFd::into_raw_fd);
+    let origin = offer.origin;
     let (handle, file) = with(|state| {
         state.subject = Some(offer.rank);
         state.files.push(Offered { offer, name, symbols: None, open: None });
@@ -301,6 +311,10 @@ fn offer_one(hooks: &[Hooks], offer: Offer) -> Option<Claim> {
     let mut claimed_by = None;
     for (number, hooks) in hooks.iter().enumerate() {
         let mut claimed: c_int = 0;
+        crash::prepare(format!(
+            "{origin}: the plugin {} crashed while it read the file",
+            hooks.path.display()
+        ));
         // SAFETY: the structure lives as long as the call; the name in it as long as the state. That the file is known
         // to be used (the last argument) asks for all of it at once, as the first version of the hook does.
         let status = unsafe {
@@ -352,6 +366,7 @@ pub(super) fn compile(answers: Vec<Answer>) -> Added {
     });
     for hooks in &hooks {
         let Some(hook) = hooks.all_symbols_read else { continue };
+        crash::prepare(format!("the plugin {} crashed while it compiled", hooks.path.display()));
         // SAFETY: the hook is the plugin's own and takes nothing.
         let status = unsafe { hook() };
         if status != LDPS_OK {
@@ -359,12 +374,10 @@ pub(super) fn compile(answers: Vec<Answer>) -> Added {
         }
     }
     let added = with(|state| std::mem::take(&mut state.added));
-    leftovers::publish(&added.files);
-    for path in hooks.iter().filter_map(|hooks| hooks.new_input).flat_map(|hook| {
-        let announced = added.files.iter().map(move |path| (hook, path));
-        announced.collect::<Vec<_>>()
-    }) {
-        announce(path.0, path.1);
+    for hooks in &hooks {
+        let Some(hook) = hooks.new_input else { continue };
+        crash::prepare(format!("the plugin {} crashed after it had compiled", hooks.path.display()));
+        added.files.iter().for_each(|path| announce(hook, path));
     }
     added
 }
@@ -386,6 +399,7 @@ fn announce(hook: NewInput, path: &Path) {
 pub(super) fn clean_up() {
     for hooks in with(|state| std::mem::take(&mut state.plugins)) {
         if let Some(hook) = hooks.cleanup {
+            crash::prepare(format!("the plugin {} crashed while it cleaned up", hooks.path.display()));
             // SAFETY: the hook is the plugin's own and takes nothing.
             let status = unsafe { hook() };
             if status != LDPS_OK {
@@ -519,7 +533,9 @@ fn get(handle: *const c_void, count: c_int, symbols: *mut Symbol, version: u32) 
 extern "C" fn add_input_file(path: *const c_char) -> Status {
     // SAFETY: the plugin passes a string.
     let path = unsafe { bytes(path) }.unwrap_or_default();
-    with(|state| state.added.files.push(PathBuf::from(OsStr::from_bytes(&path))));
+    let path = PathBuf::from(OsStr::from_bytes(&path));
+    leftovers::add(&path);
+    with(|state| state.added.files.push(path));
     LDPS_OK
 }
 
@@ -539,6 +555,7 @@ extern "C" fn set_extra_library_path(path: *const c_char) -> Status {
 
 extern "C" fn get_input_file(handle: *const c_void, file: *mut InputFile) -> Status {
     with_file(handle, |offered| {
+        crash::looks_at(offered.offer.origin.to_string());
         let fd = match offered.open {
             Some(fd) => fd,
             None => match File::open(offered.offer.path) {
@@ -564,6 +581,7 @@ extern "C" fn release_input_file(handle: *const c_void) -> Status {
 
 extern "C" fn get_view(handle: *const c_void, view: *mut *const c_void) -> Status {
     with_file(handle, |offered| {
+        crash::looks_at(offered.offer.origin.to_string());
         // SAFETY: the plugin passes the place for a pointer. Inputs stay mapped until the process ends.
         unsafe { view.write(offered.offer.data.as_ptr().cast()) };
         LDPS_OK

@@ -1,40 +1,43 @@
-//! Objects that plugins made, for the signal handler: an interrupted link leaves none of them behind.
+//! Objects that plugins made, for signal handlers: a link that is interrupted or crashes leaves none of them behind.
 //!
 //! In an orderly end the plugins' own cleanup hooks remove them; those may not be called in a signal handler. Removal makes
 //! system calls only.
 
-use std::ffi::{CStr, CString, c_char};
+use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-/// A list of paths that ends with a null pointer, or null. Lists are leaked: there is one a link.
-static LIST: AtomicPtr<*const c_char> = AtomicPtr::new(std::ptr::null_mut());
+/// A file. Never freed: there are few, and a handler may be looking at it.
+struct Leftover {
+    path: CString,
+    next: *const Leftover,
+}
 
-/// Makes files known to the signal handler, in the place of others.
-pub(super) fn publish(files: &[PathBuf]) {
-    let paths = files.iter().filter_map(|path| CString::new(path.as_os_str().as_bytes()).ok());
-    let list: Vec<*const c_char> =
-        paths.map(|path| path.into_raw().cast_const()).chain([std::ptr::null()]).collect();
-    LIST.store(list.leak().as_mut_ptr(), Ordering::Release);
+/// The file that was named last, or null.
+static LAST: AtomicPtr<Leftover> = AtomicPtr::new(std::ptr::null_mut());
+
+/// Makes a file known to signal handlers.
+pub(super) fn add(path: &Path) {
+    let Ok(path) = CString::new(path.as_os_str().as_bytes()) else { return };
+    let leftover = Box::leak(Box::new(Leftover { path, next: std::ptr::null() }));
+    // Plugins talk one at a time, so nothing comes between the two; a handler sees the list with the file or without.
+    leftover.next = LAST.load(Ordering::Acquire);
+    LAST.store(leftover, Ordering::Release);
+}
+
+/// Forgets all of them: they have been removed.
+pub(super) fn forget() {
+    LAST.store(std::ptr::null_mut(), Ordering::Release);
 }
 
 /// Removes them. Async-signal-safe.
 pub fn remove() {
-    let mut next = LIST.swap(std::ptr::null_mut(), Ordering::AcqRel).cast_const();
-    if next.is_null() {
-        return;
-    }
-    loop {
-        // SAFETY: the list ends with a null pointer, which this does not go beyond; it is never freed.
-        let path = unsafe { *next };
-        if path.is_null() {
-            return;
-        }
-        // SAFETY: the pointer comes from `CString::into_raw` and is never freed.
-        let _ = rustix::fs::unlink(unsafe { CStr::from_ptr(path) });
-        // SAFETY: the end has not been reached.
-        next = unsafe { next.add(1) };
+    let mut next = LAST.swap(std::ptr::null_mut(), Ordering::AcqRel).cast_const();
+    // SAFETY: what is stored, here and in `next`, is null or comes from `Box::leak` and is not changed any more.
+    while let Some(leftover) = unsafe { next.as_ref() } {
+        let _ = rustix::fs::unlink(&leftover.path);
+        next = leftover.next;
     }
 }
 
@@ -43,13 +46,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn published_files_are_removed_once() {
+    fn files_are_removed_once_and_not_when_forgotten() {
         let path = std::env::temp_dir().join(format!("manifold-leftover-{}", std::process::id()));
         std::fs::write(&path, b"x").unwrap();
-        publish(&[path.clone(), "/nonexistent/file".into()]);
+        add(&path);
+        add(Path::new("/nonexistent/file"));
         remove();
         assert!(!path.exists());
         std::fs::write(&path, b"x").unwrap();
+        remove();
+        assert!(path.exists());
+        add(&path);
+        forget();
         remove();
         assert!(path.exists());
         std::fs::remove_file(&path).unwrap();
