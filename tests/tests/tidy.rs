@@ -40,6 +40,7 @@ const NAMES_MACHINES: &[&str] = &[
     "layout.rs",
     "open.rs",
     "parse/object.rs",
+    "parse/sections.rs",
     "parse/shared.rs",
     "plugin/message.rs",
     "relocatable/symbols.rs",
