@@ -197,6 +197,10 @@ fn contradictions(config: &Config) -> Vec<Problem> {
         config.emit_relocs && has_no_symbols && config.kind != OutputKind::Relocatable,
         "--emit-relocs contradicts -s (--strip-all) and -z nosectionheader: relocations name symbols",
     );
+    check(
+        config.z.rel && config.z.mark_plt,
+        "-z rel contradicts -z mark-plt, which needs addends to say where the PLT is",
+    );
     let is_flat = config.format == Format::Binary;
     check(is_flat && config.kind == OutputKind::Relocatable, "-r and --oformat=binary contradict each other");
     check(is_flat && config.emit_relocs, "--emit-relocs and --oformat=binary contradict each other");

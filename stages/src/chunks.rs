@@ -24,6 +24,7 @@ mod symtab;
 pub use eh_frame::UnwindPlan;
 pub use headers::{file_headers, section_headers};
 pub use kept::KeptPlan;
+pub use relocations::Form;
 pub use notes::{package_note, properties as merged_properties};
 pub use sframe::SFramePlan;
 pub use symtab::SymbolTablePlan;
@@ -48,7 +49,7 @@ use crate::unwind::Unwind;
 use object::elf::{
     SHF_ALLOC, SHF_EXECINSTR, SHF_INFO_LINK, SHF_MERGE, SHF_STRINGS, SHF_TLS, SHF_WRITE, SHT_DYNAMIC,
     SHT_DYNSYM, SHT_GNU_HASH, SHT_GNU_VERDEF, SHT_GNU_VERNEED, SHT_GNU_VERSYM, SHT_HASH, SHT_NOBITS,
-    SHT_NOTE, SHT_PROGBITS, SHT_RELA, SHT_RELR, SHT_STRTAB, SHT_SYMTAB, SHT_SYMTAB_SHNDX,
+    SHT_NOTE, SHT_PROGBITS, SHT_RELR, SHT_STRTAB, SHT_SYMTAB, SHT_SYMTAB_SHNDX,
 };
 
 /// SHT_RELR before the gABI had a number for it.
@@ -79,11 +80,11 @@ pub enum Chunk {
     VersionDefinitions,
     /// `.gnu.version_r`.
     VersionNeeds,
-    /// `.rela.dyn`.
+    /// `.rela.dyn`, or `.rel.dyn`.
     RelaDyn,
     /// `.relr.dyn`.
     RelrDyn,
-    /// `.rela.plt`.
+    /// `.rela.plt`, or `.rel.plt`.
     RelaPlt,
     /// `.plt`.
     Plt,
@@ -222,13 +223,11 @@ pub fn add(s: &Sizing, names: OutputNames, outputs: &mut Outputs) -> Sizes {
     add_dynamic(s, list);
     let size = relocations.rela_dyn_size();
     if size > 0 {
+        let form = Form::of(config);
         list.push(match config.android_relocations {
             // As long as it has to be: that depends on addresses.
-            true => {
-                let sh_type = android::SHT_ANDROID_RELA;
-                table(word(b".rela.dyn", sh_type, SHF_ALLOC, Chunk::RelaDyn, 1), 1)
-            }
-            false => table(word(b".rela.dyn", SHT_RELA, SHF_ALLOC, Chunk::RelaDyn, size), 24),
+            true => table(word(form.dynamic, android::section_type(form), SHF_ALLOC, Chunk::RelaDyn, 1), 1),
+            false => table(word(form.dynamic, form.sh_type, SHF_ALLOC, Chunk::RelaDyn, size), form.entry),
         });
     }
     if relocations.has_relr() {
@@ -387,9 +386,11 @@ fn add_plt(s: &Sizing, list: &mut Vec<OutputSection>, ibt: bool) {
     let code = SHF_ALLOC | SHF_EXECINSTR;
     let count = (tables.lazy.len() + tables.ifuncs.len()) as u64;
     if count > 0 {
-        let mut section = synthesized(b".rela.plt", SHT_RELA, SHF_ALLOC, Chunk::RelaPlt, count * 24, 3);
+        let form = Form::of(s.cx.config);
+        let size = count * form.entry;
+        let mut section = synthesized(form.plt, form.sh_type, SHF_ALLOC, Chunk::RelaPlt, size, 3);
         section.flags |= SHF_INFO_LINK;
-        list.push(table(section, 24));
+        list.push(table(section, form.entry));
         let header = if tables.lazy.is_empty() { 0 } else { target::plt::HEADER_SIZE };
         let size = header + count * target::plt::ENTRY_SIZE;
         list.push(table(synthesized(b".plt", SHT_PROGBITS, code, Chunk::Plt, size, 4), 16));
@@ -568,7 +569,10 @@ pub fn pack_relocations(image: &Image) -> Option<Vec<u8>> {
 
 /// Makes room for packed relocations.
 pub fn set_packed(sizes: &mut Sizes, outputs: &mut Outputs, packed: Vec<u8>) {
-    let section = outputs.sections.iter_mut().find(|section| section.name == b".rela.dyn");
+    let is_it = |section: &&mut OutputSection| {
+        section.members.first().is_some_and(|member| member.content == Content::Chunk(Chunk::RelaDyn))
+    };
+    let section = outputs.sections.iter_mut().find(is_it);
     if let Some(section) = section {
         section.size = packed.len() as u64;
         section.members.iter_mut().for_each(|member| member.size = packed.len() as u64);

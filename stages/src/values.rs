@@ -382,9 +382,10 @@ fn anchor_address(r: &Resolving, anchor: &Anchor) -> (u64, HeaderIndex) {
         Anchor::GotBase => with_index(start_of(b".got.plt").or_else(|| start_of(b".got"))),
         Anchor::EhFrameHdr => with_index(start_of(b".eh_frame_hdr")),
         Anchor::IrelativeStart | Anchor::IrelativeEnd => {
-            let Some((address, i)) = start_of(b".rela.plt") else { return (image_base, first_section) };
+            let form = crate::chunks::Form::of(r.cx.config);
+            let Some((address, i)) = start_of(form.plt) else { return (image_base, first_section) };
             let size = r.outputs.sections[i].size;
-            let ifuncs = r.tables.ifuncs.len() as u64 * size_of::<crate::elf::Rela>() as u64;
+            let ifuncs = r.tables.ifuncs.len() as u64 * form.entry;
             // What relocates itself finds these relocations by DT_JMPREL, and must not apply them twice.
             let is_empty = r.cx.config.is_pic();
             let start = if is_empty { address + size } else { address + size - ifuncs };

@@ -152,7 +152,9 @@ pub const KEYWORDS: &[Opt] = &[
     switch(&["common"], "Under -r, give tentative definitions the type STT_COMMON", |t, on| {
         t.config.z.common = Some(on);
     }),
-    rejected(&["rel"], Takes::Nothing, "dynamic relocations without addends"),
+    flag(&["rel"], "Keep addends of dynamic relocations where they are applied (few loaders know that)", |t| {
+        t.config.z.rel = true;
+    }),
     rejected(&["retpolineplt"], Takes::Nothing, "a PLT against branch target injection"),
     foreign(&["hazardplt"], Takes::Nothing, "hazard barriers are for processors that expose their pipeline"),
     rejected(&["ifunc-noplt"], Takes::Nothing, "calls of indirect functions without a PLT"),
@@ -175,7 +177,7 @@ pub const KEYWORDS: &[Opt] = &[
         "Report the architecture levels inputs need",
         |_, v| built_only(v, &[("none", true), ("all", false), ("needed", false), ("used", false)]),
     ),
-    harmless(&["rela"], Takes::Nothing, "it is the form of x86-64"),
+    flag(&["rela"], "Keep addends of dynamic relocations in their tables (default)", |t| t.config.z.rel = false),
     harmless(&["noextern-protected-data"], Takes::Nothing, "protected data is never taken from outside"),
     harmless(&["noreloc-overflow"], Takes::Nothing, "a value that does not fit its place stays an error"),
     harmless(&["call-nop"], Takes::Value("PADDING"), "every padding of a shortened call does nothing"),

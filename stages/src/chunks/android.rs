@@ -2,7 +2,8 @@
 //!
 //! In: the entries of an ordinary `.rela.dyn`. Out: `APS2` and numbers as SLEB128: how many entries there are, the offset
 //! to start from, and groups. A group has a size, flags, and what is the same for all of it; each entry then has what is
-//! not, offsets and addends as differences from the entry before.
+//! not, offsets and addends as differences from the entry before. With `-z rel` there are no addends, and it is called
+//! SHT_ANDROID_REL and DT_ANDROID_REL.
 //!
 //! | flag | meaning |
 //! |---|---|
@@ -15,13 +16,19 @@
 //! byte or two each. The others follow by `r_info`. How long it all gets depends on addresses, which depend on it;
 //! so layout is repeated until it fits, and what is too long is padded with zeros, which nobody reads.
 
-use super::relocations;
+use super::relocations::{self, Form};
 use crate::arch::target::dynamic as rel;
 use crate::elf::leb128;
 use crate::image::Image;
+use object::elf::SHT_REL;
 
-/// SHT_ANDROID_RELA.
-pub(super) const SHT_ANDROID_RELA: u32 = 0x6000_0002;
+const SHT_ANDROID_REL: u32 = 0x6000_0001;
+const SHT_ANDROID_RELA: u32 = 0x6000_0002;
+
+/// `sh_type` of the packed table.
+pub(super) fn section_type(form: Form) -> u32 {
+    if form.sh_type == SHT_REL { SHT_ANDROID_REL } else { SHT_ANDROID_RELA }
+}
 
 const ONE_INFO: i64 = 1;
 const ONE_OFFSET_DIFFERENCE: i64 = 2;
@@ -48,7 +55,8 @@ impl Entry {
 /// The packed table, if it is not what the last layout was made for.
 pub(super) fn pack(image: &Image) -> Option<Vec<u8>> {
     let plan = &image.sizes.relocations;
-    let mut entries = Vec::with_capacity(plan.rela_dyn_size() as usize / 24);
+    let size = Form::of(image.cx.config).entry as usize;
+    let mut entries = Vec::with_capacity(plan.rela_dyn_size() as usize / size);
     for part in 0..plan.part_count() {
         let mut bytes = vec![0; plan.part_range(part).1 as usize];
         relocations::write_rela_dyn(image, part, &mut bytes);
@@ -57,10 +65,10 @@ pub(super) fn pack(image: &Image) -> Option<Vec<u8>> {
             word.copy_from_slice(&entry[at..at + 8]);
             u64::from_le_bytes(word)
         };
-        entries.extend(bytes.chunks_exact(24).map(|entry| Entry {
+        entries.extend(bytes.chunks_exact(size).map(|entry| Entry {
             offset: word(entry, 0),
             info: word(entry, 8),
-            addend: word(entry, 16) as i64,
+            addend: if size == 24 { word(entry, 16) as i64 } else { 0 },
         }));
     }
     let mut packed = encode(entries);

@@ -1,7 +1,7 @@
 //! `.dynamic` (gABI, "Dynamic Section"; GNU and LSB extensions), in the order GNU ld writes it, and the strings of
 //! `.dynstr`.
 
-use super::Sizing;
+use super::{Form, Sizing};
 use crate::arch::target::{self, Need};
 use crate::config::{Config, OutputKind};
 use crate::context::Cx;
@@ -22,6 +22,32 @@ const DT_ANDROID_RELR_TAGS: [i64; 3] = [0x6fff_e000, 0x6fff_e001, 0x6fff_e003];
 /// `.rela.dyn`, packed.
 const DT_ANDROID_RELA: i64 = 0x6000_0011;
 const DT_ANDROID_RELASZ: i64 = 0x6000_0012;
+/// `.rel.dyn`, packed.
+const DT_ANDROID_REL: i64 = 0x6000_000f;
+const DT_ANDROID_RELSZ: i64 = 0x6000_0010;
+
+/// The tags for dynamic relocations: address and size of the table, the same of a packed one, size of an entry, how many
+/// are relative.
+#[derive(Clone, Copy)]
+struct TableTags {
+    table: (i64, i64),
+    packed: (i64, i64),
+    entry: i64,
+    count: i64,
+}
+
+const RELA_TAGS: TableTags = TableTags {
+    table: (DT_RELA, DT_RELASZ),
+    packed: (DT_ANDROID_RELA, DT_ANDROID_RELASZ),
+    entry: DT_RELAENT,
+    count: DT_RELACOUNT,
+};
+const REL_TAGS: TableTags = TableTags {
+    table: (DT_REL, DT_RELSZ),
+    packed: (DT_ANDROID_REL, DT_ANDROID_RELSZ),
+    entry: DT_RELENT,
+    count: DT_RELCOUNT,
+};
 
 /// What an entry's value is.
 #[derive(Debug, Clone, Copy)]
@@ -107,9 +133,9 @@ fn will_exist(s: &Sizing, plan: &super::relocations::RelocationPlan, name: &[u8]
     match name {
         b".hash" => s.cx.config.hash_style.sysv(),
         b".gnu.hash" => s.cx.config.hash_style.gnu(),
-        b".rela.dyn" => plan.rela_dyn_size() > 0,
+        b".rela.dyn" | b".rel.dyn" => plan.rela_dyn_size() > 0,
         b".relr.dyn" => plan.has_relr(),
-        b".plt" | b".rela.plt" => !tables.lazy.is_empty() || !tables.ifuncs.is_empty(),
+        b".plt" | b".rela.plt" | b".rel.plt" => !tables.lazy.is_empty() || !tables.ifuncs.is_empty(),
         b".got.plt" => tables.has_got_plt(),
         b".gnu.version" => s.dynamic.has_versions(s.selection),
         b".gnu.version_d" => super::dynamic_symbols::verdef_size(s.selection) > 0,
@@ -219,10 +245,12 @@ fn entries(f: &Facts) -> Vec<(i64, Value)> {
     if (f.has)(b".got.plt") {
         put(DT_PLTGOT, Value::Address(b".got.plt"));
     }
-    if (f.has)(b".rela.plt") {
-        put(DT_PLTRELSZ, Value::Size(b".rela.plt"));
-        put(DT_PLTREL, Value::Number(DT_RELA as u64));
-        put(DT_JMPREL, Value::Address(b".rela.plt"));
+    let form = Form::of(config);
+    let tags = if config.z.rel { REL_TAGS } else { RELA_TAGS };
+    if (f.has)(form.plt) {
+        put(DT_PLTRELSZ, Value::Size(form.plt));
+        put(DT_PLTREL, Value::Number(tags.table.0 as u64));
+        put(DT_JMPREL, Value::Address(form.plt));
     }
     if config.z.mark_plt && (f.has)(b".plt") {
         // The entries that programs jump to: those behind ENDBR64, if there are two tables.
@@ -232,13 +260,11 @@ fn entries(f: &Facts) -> Vec<(i64, Value)> {
         put(size, Value::Size(plt));
         put(entry, Value::Number(target::plt::ENTRY_SIZE));
     }
-    if (f.has)(b".rela.dyn") {
-        let is_packed = config.android_relocations;
-        let (address, size) =
-            if is_packed { (DT_ANDROID_RELA, DT_ANDROID_RELASZ) } else { (DT_RELA, DT_RELASZ) };
-        put(address, Value::Address(b".rela.dyn"));
-        put(size, Value::Size(b".rela.dyn"));
-        put(DT_RELAENT, Value::Number(24));
+    if (f.has)(form.dynamic) {
+        let (address, size) = if config.android_relocations { tags.packed } else { tags.table };
+        put(address, Value::Address(form.dynamic));
+        put(size, Value::Size(form.dynamic));
+        put(tags.entry, Value::Number(form.entry));
     }
     if (f.has)(b".relr.dyn") {
         let [address, size, entry] =
@@ -260,7 +286,7 @@ fn entries(f: &Facts) -> Vec<(i64, Value)> {
         put(DT_VERSYM, Value::Address(b".gnu.version"));
     }
     if f.relative_count > 0 && !config.android_relocations {
-        put(DT_RELACOUNT, Value::Number(f.relative_count));
+        put(tags.count, Value::Number(f.relative_count));
     }
     put(DT_NULL, Value::Number(0));
     list

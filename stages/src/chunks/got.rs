@@ -78,6 +78,7 @@ pub(super) fn module_offset(image: &Image, reference: SymbolRef) -> u64 {
 }
 
 pub(super) fn write_got(image: &Image, out: &mut [u8]) {
+    let mut previous = GotSlot::Zero;
     for (slot, out) in image.tables.got.iter().zip(out.chunks_exact_mut(8)) {
         let is_preemptible = |reference| image.facts(reference).has(Facts::PREEMPTIBLE);
         let value = match *slot {
@@ -88,11 +89,23 @@ pub(super) fn write_got(image: &Image, out: &mut [u8]) {
                 image.address(reference).wrapping_sub(image.layout.thread_pointer())
             }
             GotSlot::ModuleOffset(reference) if !is_preemptible(reference) => module_offset(image, reference),
+            // Without addends the loader finds here what to add.
+            GotSlot::ThreadOffset(reference) if !is_preemptible(reference) && image.cx.config.z.rel => {
+                module_offset(image, reference)
+            }
+            // That of a descriptor stands in its second slot.
+            GotSlot::Zero if image.cx.config.z.rel => match previous {
+                GotSlot::Descriptor(reference) if !is_preemptible(reference) => {
+                    module_offset(image, reference)
+                }
+                _ => 0,
+            },
             // The executable is always module 1.
             GotSlot::Module(_) | GotSlot::ThisModule if !image.cx.config.is_shared() => 1,
             _ => 0,
         };
         out.copy_from_slice(&value.to_le_bytes());
+        previous = *slot;
     }
 }
 

@@ -163,10 +163,10 @@ fn section_flags(image: &Image, section: &OutputSection) -> u32 {
 fn link_and_info(image: &Image, name: &[u8], index_of: &impl Fn(&[u8]) -> u32) -> (u32, u32) {
     match name {
         b".dynsym" => (index_of(b".dynstr"), 1),
-        b".hash" | b".gnu.hash" | b".gnu.version" | b".rela.dyn" => (index_of(b".dynsym"), 0),
+        b".hash" | b".gnu.hash" | b".gnu.version" | b".rela.dyn" | b".rel.dyn" => (index_of(b".dynsym"), 0),
         // A static program has no dynamic symbols; its relocations name none, but readers want a table.
-        b".rela.plt" if !image.dynamic.exists => (index_of(b".symtab"), index_of(b".got.plt")),
-        b".rela.plt" => (index_of(b".dynsym"), index_of(b".got.plt")),
+        b".rela.plt" | b".rel.plt" if !image.dynamic.exists => (index_of(b".symtab"), index_of(b".got.plt")),
+        b".rela.plt" | b".rel.plt" => (index_of(b".dynsym"), index_of(b".got.plt")),
         b".gnu.version_d" => {
             (index_of(b".dynstr"), image.selection.version_table.definitions.len() as u32 + 1)
         }

@@ -5,12 +5,16 @@
 //! the jump slots in the order of `.plt`, then IRELATIVE ones: their resolvers may call through the PLT, so they
 //! must come last.
 //!
+//! With `-z rel` entries have no addends and stand in `.rel.dyn` and `.rel.plt` ([`Form`]): what is to be added is in the
+//! place that is relocated. Relative values always are; `emit` and [`got`] write the others.
+//!
 //! Every object's part is reserved by the counts of `scan` and written from its relocations alone, so parts can
 //! be written in any order.
 
 use super::got::{self, Fixup, Kind};
 use super::{Chunk, Sizes, Sizing};
 use crate::arch::target::{self, Plan, dynamic as rel, plan::Facts};
+use crate::config::Config;
 use crate::elf::Rela;
 use crate::image::Image;
 use crate::model::{Inputs, SectionId};
@@ -19,8 +23,35 @@ use crate::scan::{Scan, environment, fits_relr, symbol_text};
 use crate::select::Selection;
 use crate::tables::SymbolRef;
 use object::LittleEndian as LE;
+use object::elf::{SHT_REL, SHT_RELA};
 
-const ENTRY: u64 = size_of::<Rela>() as u64;
+/// How entries look: with an addend (Elf64_Rela), or without (Elf64_Rel).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Form {
+    /// Name of the table of all but jump slots.
+    pub dynamic: &'static [u8],
+    /// Name of the table of jump slots.
+    pub plt: &'static [u8],
+    /// `sh_type` of both.
+    pub sh_type: u32,
+    /// Bytes of an entry.
+    pub entry: u64,
+}
+
+impl Form {
+    const RELA: Form = Form {
+        dynamic: b".rela.dyn",
+        plt: b".rela.plt",
+        sh_type: SHT_RELA,
+        entry: size_of::<Rela>() as u64,
+    };
+    const REL: Form = Form { dynamic: b".rel.dyn", plt: b".rel.plt", sh_type: SHT_REL, entry: 16 };
+
+    /// The form of an output's tables.
+    pub fn of(config: &Config) -> Form {
+        if config.z.rel { Form::REL } else { Form::RELA }
+    }
+}
 
 /// What each part of `.rela.dyn` holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,15 +91,15 @@ impl RelocationPlan {
     pub fn part_range(&self, part: usize) -> (u64, u64) {
         (self.parts[part].1, self.parts[part].2)
     }
-    fn push(&mut self, part: Part, count: u64) {
+    fn push(&mut self, form: Form, part: Part, count: u64) {
         if count > 0 {
-            self.parts.push((part, self.size, count * ENTRY));
-            self.size += count * ENTRY;
+            self.parts.push((part, self.size, count * form.entry));
+            self.size += count * form.entry;
         }
     }
 }
 
-fn kind_of(config: &crate::config::Config) -> Kind {
+fn kind_of(config: &Config) -> Kind {
     Kind { is_pic: config.is_pic(), is_shared: config.is_shared() }
 }
 
@@ -77,6 +108,7 @@ pub(super) fn plan(s: &Sizing) -> RelocationPlan {
     let local = |object: u32, symbol: u32| s.scan.objects[object as usize].local_facts[symbol as usize];
     let facts = got::early_facts(&s.scan.facts, local);
     let kind = kind_of(s.cx.config);
+    let form = Form::of(s.cx.config);
     let mut plan = RelocationPlan::default();
     let (mut relative, mut symbolic) = (0u64, 0u64);
     for (n, slot) in s.tables.got.iter().enumerate() {
@@ -87,15 +119,15 @@ pub(super) fn plan(s: &Sizing) -> RelocationPlan {
             Fixup::Symbolic(..) | Fixup::Module(_) => symbolic += 1,
         }
     }
-    plan.push(Part::GotRelative, relative);
+    plan.push(form, Part::GotRelative, relative);
     for (n, object) in s.scan.objects.iter().enumerate() {
-        plan.push(Part::ObjectRelative(n as u32), object.relative.into());
+        plan.push(form, Part::ObjectRelative(n as u32), object.relative.into());
     }
-    plan.relative_count = plan.size / ENTRY;
-    plan.push(Part::GotSymbolic, symbolic);
-    plan.push(Part::Copies, s.tables.copies.len() as u64);
+    plan.relative_count = plan.size / form.entry;
+    plan.push(form, Part::GotSymbolic, symbolic);
+    plan.push(form, Part::Copies, s.tables.copies.len() as u64);
     for (n, object) in s.scan.objects.iter().enumerate() {
-        plan.push(Part::ObjectSymbolic(n as u32), object.symbolic.into());
+        plan.push(form, Part::ObjectSymbolic(n as u32), object.symbolic.into());
     }
     plan.has_relr = !plan.relr_got.is_empty() || s.scan.objects.iter().any(|o| !o.relr.is_empty());
     plan
@@ -106,7 +138,12 @@ struct Writer<'o> {
     out: std::slice::ChunksExactMut<'o, u8>,
 }
 
-impl Writer<'_> {
+impl<'o> Writer<'o> {
+    fn new(config: &Config, out: &'o mut [u8]) -> Writer<'o> {
+        Writer { out: out.chunks_exact_mut(Form::of(config).entry as usize) }
+    }
+
+    /// The addend is left out where the form has none.
     fn push(&mut self, offset: u64, r_type: u32, symbol: u32, addend: u64) {
         let Some(entry) = self.out.next() else {
             debug_assert!(false, "more dynamic relocations than were counted");
@@ -114,12 +151,14 @@ impl Writer<'_> {
         };
         entry[..8].copy_from_slice(&offset.to_le_bytes());
         entry[8..16].copy_from_slice(&(u64::from(symbol) << 32 | u64::from(r_type)).to_le_bytes());
-        entry[16..24].copy_from_slice(&addend.to_le_bytes());
+        if let Some(field) = entry.get_mut(16..24) {
+            field.copy_from_slice(&addend.to_le_bytes());
+        }
     }
 }
 
 pub(super) fn write_rela_dyn(image: &Image, part: usize, out: &mut [u8]) {
-    let mut writer = Writer { out: out.chunks_exact_mut(ENTRY as usize) };
+    let mut writer = Writer::new(image.cx.config, out);
     match image.sizes.relocations.parts[part].0 {
         Part::GotRelative => write_got(image, &mut writer, true),
         Part::GotSymbolic => write_got(image, &mut writer, false),
@@ -289,7 +328,7 @@ pub(super) fn report_relative(image: &Image) {
 }
 
 pub(super) fn write_rela_plt(image: &Image, out: &mut [u8]) {
-    let mut writer = Writer { out: out.chunks_exact_mut(ENTRY as usize) };
+    let mut writer = Writer::new(image.cx.config, out);
     let bases = &image.addresses.bases;
     for (n, reference) in image.tables.lazy.iter().enumerate() {
         let slot = bases.got_plt_slot(crate::tables::PltPlace::Lazy(n as u32));

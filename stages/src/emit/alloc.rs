@@ -142,6 +142,10 @@ impl Site<'_> {
         }
         let resolver = Answers { image, reference, address, facts };
         let place = self.address + offset as u64;
+        if plan == Plan::Symbolic && image.cx.config.z.rel {
+            // The loader adds what it finds here to the symbol.
+            return write_addend(row.field, offset, addend, out);
+        }
         let result = target::apply(row, plan, out, offset, place, addend, &resolver);
         // A call of a weak function that is not there is never made; how far away 0 is does not matter.
         if matches!(result, Err(Overflow::Range(..))) && plan == Plan::Pc && self.is_missing(reference) {
@@ -209,6 +213,14 @@ fn write_zero(field: Field, offset: usize, out: &mut [u8]) -> Result<Applied, Ov
         }
         None => Err(Overflow::OutsideSection),
     }
+}
+
+fn write_addend(field: Field, offset: usize, addend: i64, out: &mut [u8]) -> Result<Applied, Overflow> {
+    if offset.checked_add(field.width()).is_none_or(|end| end > out.len()) {
+        return Err(Overflow::OutsideSection);
+    }
+    target::apply::write(field, out, offset, addend as u64)?;
+    Ok(Applied::Done)
 }
 
 /// Where the things are that a relocation may ask for.

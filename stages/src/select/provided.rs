@@ -80,7 +80,11 @@ pub struct Assignment {
 }
 
 /// Names with a fixed meaning: (name, anchor, hidden in every output).
-fn fixed() -> Vec<(&'static [u8], Anchor, bool)> {
+fn fixed(config: &Config) -> Vec<(&'static [u8], Anchor, bool)> {
+    let irelative: [&[u8]; 2] = match config.z.rel {
+        true => [b"__rel_iplt_start", b"__rel_iplt_end"],
+        false => [b"__rela_iplt_start", b"__rela_iplt_end"],
+    };
     let section = |name: &'static [u8]| (Anchor::SectionStart(name), Anchor::SectionEnd(name));
     let mut list: Vec<(&'static [u8], Anchor, bool)> = vec![
         (b"__executable_start", Anchor::ImageBase, false),
@@ -96,8 +100,8 @@ fn fixed() -> Vec<(&'static [u8], Anchor, bool)> {
         (b"_DYNAMIC", Anchor::Dynamic, true),
         (b"_GLOBAL_OFFSET_TABLE_", Anchor::GotBase, true),
         (b"__GNU_EH_FRAME_HDR", Anchor::EhFrameHdr, true),
-        (b"__rela_iplt_start", Anchor::IrelativeStart, true),
-        (b"__rela_iplt_end", Anchor::IrelativeEnd, true),
+        (irelative[0], Anchor::IrelativeStart, true),
+        (irelative[1], Anchor::IrelativeEnd, true),
         (b"_TLS_MODULE_BASE_", Anchor::TlsModuleBase, true),
     ];
     for (start, end, name) in [
@@ -132,7 +136,7 @@ pub fn provide(config: &Config, symbols: &mut Symbols, assignments: &[Assignment
             is_wanted: false,
         });
     }
-    for (name, anchor, is_hidden) in fixed() {
+    for (name, anchor, is_hidden) in fixed(config) {
         if let Some(id) = symbols.find(name) {
             let is_hidden = is_hidden || config.is_shared();
             provided.list.push(Provision {
