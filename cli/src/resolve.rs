@@ -201,6 +201,12 @@ fn contradictions(config: &Config) -> Vec<Problem> {
         config.z.rel && config.z.mark_plt,
         "-z rel contradicts -z mark-plt, which needs addends to say where the PLT is",
     );
+    let z = &config.z;
+    check(
+        z.retpolineplt && (z.ibt || z.ibtplt || z.shstk),
+        "-z retpolineplt contradicts -z ibt, -z ibtplt and -z shstk: a shadow stack forbids such entries to return",
+    );
+    check(z.retpolineplt && z.mark_plt, "-z retpolineplt contradicts -z mark-plt: its jumps cannot be replaced");
     let is_flat = config.format == Format::Binary;
     check(is_flat && config.kind == OutputKind::Relocatable, "-r and --oformat=binary contradict each other");
     check(is_flat && config.emit_relocs, "--emit-relocs and --oformat=binary contradict each other");

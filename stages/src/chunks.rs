@@ -175,8 +175,8 @@ pub struct Sizes {
     pub names: OutputNames,
     /// `.note.gnu.property`.
     pub properties: Vec<u8>,
-    /// PLT entries start with ENDBR64.
-    pub ibt: bool,
+    /// What PLT entries consist of.
+    pub form: target::plt::Form,
     /// `.relr.dyn`, in words; grows while layout is repeated.
     pub relr: Vec<u64>,
     /// `.rela.dyn` as Android packs it; empty if it is not packed.
@@ -195,7 +195,7 @@ pub fn add(s: &Sizing, names: OutputNames, outputs: &mut Outputs) -> Sizes {
     let list = &mut outputs.sections;
     let unwind = eh_frame::plan(s);
     let properties = notes::properties(s.cx, s.inputs, s.selection);
-    let ibt = notes::has_ibt(s.cx, &properties);
+    let form = notes::plt_form(s, &properties);
     let relocations = relocations::plan(s);
     let word = |name, sh_type, flags, content, size| synthesized(name, sh_type, flags, content, size, 3);
 
@@ -234,7 +234,7 @@ pub fn add(s: &Sizing, names: OutputNames, outputs: &mut Outputs) -> Sizes {
         let sh_type = if config.android_relr_tags { SHT_ANDROID_RELR } else { SHT_RELR };
         list.push(table(word(b".relr.dyn", sh_type, SHF_ALLOC, Chunk::RelrDyn, 0), 8));
     }
-    add_plt(s, list, ibt);
+    add_plt(s, list, form);
     if unwind.size > 0 {
         list.push(word(b".eh_frame", SHT_PROGBITS, SHF_ALLOC, Chunk::EhFrame, unwind.size));
         if config.eh_frame_hdr {
@@ -304,7 +304,7 @@ pub fn add(s: &Sizing, names: OutputNames, outputs: &mut Outputs) -> Sizes {
         relocations,
         names,
         properties: note,
-        ibt,
+        form,
         relr: Vec::new(),
         packed: Vec::new(),
         debug_names: s.debug_names.map_or(Vec::new(), DebugNames::parts),
@@ -381,7 +381,7 @@ fn add_dynamic(s: &Sizing, list: &mut Vec<OutputSection>) {
     list.push(table(synthesized(b".dynamic", SHT_DYNAMIC, flags, Chunk::Dynamic, size, 3), 16));
 }
 
-fn add_plt(s: &Sizing, list: &mut Vec<OutputSection>, ibt: bool) {
+fn add_plt(s: &Sizing, list: &mut Vec<OutputSection>, entries: target::plt::Form) {
     let tables = s.tables;
     let code = SHF_ALLOC | SHF_EXECINSTR;
     let count = (tables.lazy.len() + tables.ifuncs.len()) as u64;
@@ -391,16 +391,17 @@ fn add_plt(s: &Sizing, list: &mut Vec<OutputSection>, ibt: bool) {
         let mut section = synthesized(form.plt, form.sh_type, SHF_ALLOC, Chunk::RelaPlt, size, 3);
         section.flags |= SHF_INFO_LINK;
         list.push(table(section, form.entry));
-        let header = if tables.lazy.is_empty() { 0 } else { target::plt::HEADER_SIZE };
-        let size = header + count * target::plt::ENTRY_SIZE;
+    }
+    if count > 0 || entries.is_retpoline() && !tables.plt_got.is_empty() {
+        let size = entries.header_size(!tables.lazy.is_empty()) + count * entries.entry_size();
         list.push(table(synthesized(b".plt", SHT_PROGBITS, code, Chunk::Plt, size, 4), 16));
     }
-    if ibt && !tables.lazy.is_empty() {
+    if entries == target::plt::Form::Tracked && !tables.lazy.is_empty() {
         let size = tables.lazy.len() as u64 * target::plt::SECOND_ENTRY_SIZE;
         list.push(table(synthesized(b".plt.sec", SHT_PROGBITS, code, Chunk::PltSec, size, 4), 16));
     }
     if !tables.plt_got.is_empty() {
-        let entry = crate::values::plt_got_entry_size(ibt);
+        let entry = entries.got_entry_size();
         let size = tables.plt_got.len() as u64 * entry;
         list.push(table(synthesized(b".plt.got", SHT_PROGBITS, code, Chunk::PltGot, size, 4), entry));
     }

@@ -548,6 +548,8 @@ pub struct ZFlags {
     pub memory_seal: bool,
     /// `mark-plt`, DT_X86_64_PLT and relatives.
     pub mark_plt: bool,
+    /// `retpolineplt`: PLT entries without indirect jumps.
+    pub retpolineplt: bool,
     /// `rel`: dynamic relocations have no addends (`rela` is the default).
     pub rel: bool,
     /// `wxneeded`, PT_OPENBSD_WXNEEDED.
@@ -750,6 +752,7 @@ impl Default for ZFlags {
             common: None,
             memory_seal: false,
             mark_plt: false,
+            retpolineplt: false,
             rel: false,
             wxneeded: false,
             nobtcfi: false,

@@ -539,7 +539,7 @@ fn place(
     }
     loop {
         let layout = cx.pool.serial("layout", || shape::place(cx, outputs, shape));
-        let ibt = sizes.ibt;
+        let form = sizes.form;
         let addresses = values::resolve(&Resolving {
             cx,
             inputs,
@@ -552,7 +552,7 @@ fn place(
             debug,
             outputs,
             layout: &layout,
-            ibt,
+            form,
         });
         let got = addresses.bases.got;
         let has_grown = sizes.relocations.has_relr()

@@ -42,8 +42,8 @@ pub struct Bases {
     pub commons: [u64; 3],
     /// `.eh_frame`.
     pub eh_frame: u64,
-    /// PLT entries start with ENDBR64, and lazy ones have two halves.
-    pub ibt: bool,
+    /// What PLT entries consist of.
+    pub form: plt::Form,
     /// Size of the first entry of `.plt`, if there is one.
     pub plt_header: u64,
     /// Number of lazy PLT entries.
@@ -81,17 +81,12 @@ impl Bases {
     pub fn plt_entry(&self, place: PltPlace) -> u64 {
         match place {
             PltPlace::None => 0,
-            PltPlace::Lazy(n) if self.ibt => self.plt_sec + u64::from(n) * plt::SECOND_ENTRY_SIZE,
-            PltPlace::Lazy(n) => self.plt + self.plt_header + u64::from(n) * plt::ENTRY_SIZE,
-            PltPlace::Ifunc(n) => self.plt + self.plt_header + (self.lazy + u64::from(n)) * plt::ENTRY_SIZE,
-            PltPlace::Got(n) => self.plt_got + u64::from(n) * plt_got_entry_size(self.ibt),
+            PltPlace::Lazy(n) if self.form == plt::Form::Tracked => self.plt_sec + u64::from(n) * plt::SECOND_ENTRY_SIZE,
+            PltPlace::Lazy(n) => self.plt + self.plt_header + u64::from(n) * self.form.entry_size(),
+            PltPlace::Ifunc(n) => self.plt + self.plt_header + (self.lazy + u64::from(n)) * self.form.entry_size(),
+            PltPlace::Got(n) => self.plt_got + u64::from(n) * self.form.got_entry_size(),
         }
     }
-}
-
-/// Size of an entry of `.plt.got`.
-pub fn plt_got_entry_size(ibt: bool) -> u64 {
-    if ibt { plt::SECOND_ENTRY_SIZE } else { plt::GOT_ENTRY_SIZE }
 }
 
 /// What [`resolve`] reads.
@@ -118,8 +113,8 @@ pub struct Resolving<'a> {
     pub outputs: &'a Outputs,
     /// Their addresses.
     pub layout: &'a Layout,
-    /// PLT entries start with ENDBR64.
-    pub ibt: bool,
+    /// What PLT entries consist of.
+    pub form: plt::Form,
 }
 
 /// Computes all addresses.
@@ -134,8 +129,8 @@ pub fn resolve(r: &Resolving) -> Addresses {
 
 fn find_bases(r: &Resolving) -> Bases {
     let mut bases = Bases {
-        ibt: r.ibt,
-        plt_header: if r.tables.lazy.is_empty() { 0 } else { plt::HEADER_SIZE },
+        form: r.form,
+        plt_header: r.form.header_size(!r.tables.lazy.is_empty()),
         lazy: r.tables.lazy.len() as u64,
         ..Bases::default()
     };

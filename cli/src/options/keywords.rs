@@ -155,7 +155,9 @@ pub const KEYWORDS: &[Opt] = &[
     flag(&["rel"], "Keep addends of dynamic relocations where they are applied (few loaders know that)", |t| {
         t.config.z.rel = true;
     }),
-    rejected(&["retpolineplt"], Takes::Nothing, "a PLT against branch target injection"),
+    flag(&["retpolineplt"], "Write a PLT that is safe from branch target injection", |t| {
+        t.config.z.retpolineplt = true;
+    }),
     foreign(&["hazardplt"], Takes::Nothing, "hazard barriers are for processors that expose their pipeline"),
     rejected(&["ifunc-noplt"], Takes::Nothing, "calls of indirect functions without a PLT"),
     flag(&["wxneeded"], "Write a PT_OPENBSD_WXNEEDED header", |t| t.config.z.wxneeded = true),

@@ -258,7 +258,7 @@ fn entries(f: &Facts) -> Vec<(i64, Value)> {
         let [address, size, entry] = target::PLT_TAGS;
         put(address, Value::Address(plt));
         put(size, Value::Size(plt));
-        put(entry, Value::Number(target::plt::ENTRY_SIZE));
+        put(entry, Value::Number(target::plt::SECOND_ENTRY_SIZE));
     }
     if (f.has)(form.dynamic) {
         let (address, size) = if config.android_relocations { tags.packed } else { tags.table };

@@ -119,8 +119,10 @@ pub(super) fn write_got_plt(image: &Image, out: &mut [u8]) {
     let reserved = crate::arch::target::GOT_PLT_RESERVED as usize;
     for n in 0..image.tables.lazy.len() {
         // Until it is bound, a slot leads back to the half of its entry that calls the resolver.
-        let entry = bases.plt + bases.plt_header + n as u64 * crate::arch::target::plt::ENTRY_SIZE;
-        put(reserved + n, if bases.ibt { entry } else { entry + 6 });
+        if let Some(offset) = bases.form.resolver_offset() {
+            let entry = bases.plt + bases.plt_header + n as u64 * bases.form.entry_size();
+            put(reserved + n, entry + offset);
+        }
     }
     for (n, reference) in image.tables.ifuncs.iter().enumerate() {
         debug_assert_eq!(image.slots(*reference).plt, PltPlace::Ifunc(n as u32));

@@ -1,5 +1,7 @@
 //! Notes the linker makes: merged program properties, the build ID, package metadata.
 
+use super::Sizing;
+use crate::arch::target::plt::Form;
 use crate::build_id;
 use crate::config::{BuildId, CetReport, Config};
 use crate::context::Cx;
@@ -61,13 +63,24 @@ pub fn properties(cx: &Cx, inputs: &Inputs, selection: &Selection) -> Properties
         }
         parsed.push(own);
     }
-    properties::merge(parsed.iter().map(Option::as_ref), forced)
+    let mut merged = properties::merge(parsed.iter().map(Option::as_ref), forced);
+    if config.z.retpolineplt {
+        // A shadow stack does not let such entries return, and they start with no ENDBR64.
+        merged.clear(properties::GNU_PROPERTY_X86_FEATURE_1_AND, (IBT | SHSTK).into());
+    }
+    merged
 }
 
-/// Whether PLT entries need ENDBR64.
-pub(super) fn has_ibt(cx: &Cx, properties: &Properties) -> bool {
+/// What PLT entries consist of: they start with ENDBR64 if all code does.
+pub(super) fn plt_form(s: &Sizing, properties: &Properties) -> Form {
+    let z = &s.cx.config.z;
     let merged = properties.get(properties::GNU_PROPERTY_X86_FEATURE_1_AND).unwrap_or(0);
-    cx.config.z.ibtplt || cx.config.z.ibt || merged & u64::from(IBT) != 0
+    match z.retpolineplt {
+        true if z.now || s.tables.lazy.is_empty() => Form::RetpolineNow,
+        true => Form::Retpoline,
+        false if z.ibtplt || z.ibt || merged & u64::from(IBT) != 0 => Form::Tracked,
+        false => Form::Plain,
+    }
 }
 
 /// The bytes of `.note.gnu.property`, empty for no note.

@@ -338,7 +338,7 @@ pub(super) fn write_rela_plt(image: &Image, out: &mut [u8]) {
         };
         // With `-z mark-plt` loaders learn here which jump they may write the function's address into.
         let jump = if image.cx.config.z.mark_plt {
-            let marker = if bases.ibt { target::plt::MARKER_SIZE } else { 0 };
+            let marker = if bases.form == target::plt::Form::Tracked { target::plt::MARKER_SIZE } else { 0 };
             bases.plt_entry(crate::tables::PltPlace::Lazy(n as u32)) + marker
         } else {
             0

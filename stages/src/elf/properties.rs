@@ -192,6 +192,16 @@ impl Properties {
         Some(self.list[index].1)
     }
 
+    /// Takes bits out of the value of property `kind`, and the property out if none are left.
+    pub fn clear(&mut self, kind: u32, bits: u64) {
+        if let Ok(index) = self.list.binary_search_by_key(&kind, |entry| entry.0) {
+            self.list[index].1 &= !bits;
+            if self.list[index].1 == 0 {
+                self.list.remove(index);
+            }
+        }
+    }
+
     /// Whether no note is needed.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()

@@ -2,17 +2,64 @@
 //!
 //! The byte patterns are those of GNU ld, because disassemblers and debuggers recognise `foo@plt` by them.
 
-/// Size of the first entry, which calls the resolver.
-pub const HEADER_SIZE: u64 = 16;
-/// Size of an entry of `.plt`.
-pub const ENTRY_SIZE: u64 = 16;
-/// Size of an entry of `.plt.got`.
-pub const GOT_ENTRY_SIZE: u64 = 8;
-/// Size of an entry of `.plt.got` and `.plt.sec` where indirect branches are tracked.
+mod retpoline;
+
+pub use retpoline::{
+    write_direct as write_retpoline_direct, write_header as write_retpoline_header,
+    write_lazy as write_retpoline_lazy,
+};
+
+/// Size of an entry of `.plt.sec`.
 pub const SECOND_ENTRY_SIZE: u64 = 16;
 
 /// Size of the instruction in front of the jump of an entry where indirect branches are tracked.
 pub const MARKER_SIZE: u64 = 4;
+
+/// What code entries consist of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Form {
+    /// Jumps through slots.
+    #[default]
+    Plain,
+    /// The same behind ENDBR64; lazy entries have a second half in `.plt.sec`.
+    Tracked,
+    /// No indirect jumps that a processor could be led astray in ([`retpoline`]).
+    Retpoline,
+    /// The same where nothing is bound lazily.
+    RetpolineNow,
+}
+
+impl Form {
+    /// Whether there are no indirect jumps.
+    pub fn is_retpoline(self) -> bool {
+        matches!(self, Form::Retpoline | Form::RetpolineNow)
+    }
+    /// Size of what stands in front of the entries of `.plt`, if anything has to.
+    pub fn header_size(self, has_lazy: bool) -> u64 {
+        match self {
+            Form::Plain | Form::Tracked => u64::from(has_lazy) * 16,
+            Form::Retpoline => retpoline::HEADER_SIZE,
+            Form::RetpolineNow => retpoline::THUNK_SIZE,
+        }
+    }
+    /// Size of an entry of `.plt`.
+    pub fn entry_size(self) -> u64 {
+        if self == Form::Retpoline { 32 } else { 16 }
+    }
+    /// Size of an entry of `.plt.got`.
+    pub fn got_entry_size(self) -> u64 {
+        if self == Form::Plain { 8 } else { 16 }
+    }
+    /// Where in its entry a slot that is not bound yet leads: to what calls the resolver. `None` if that is never done.
+    pub fn resolver_offset(self) -> Option<u64> {
+        match self {
+            Form::Plain => Some(6),
+            Form::Tracked => Some(0),
+            Form::Retpoline => Some(retpoline::RESOLVER_OFFSET),
+            Form::RetpolineNow => None,
+        }
+    }
+}
 
 fn put_pc32(code: &mut [u8], at: usize, address_of_code: u64, target: u64) {
     let value = target.wrapping_sub(address_of_code).wrapping_sub(at as u64 + 4) as u32;
