@@ -132,6 +132,8 @@ pub struct Config {
     pub multiple_abs_defs_are_errors: bool,
     /// `-d`: allocate tentative definitions even under `-r`.
     pub define_common: bool,
+    /// `--no-fortran-common` turns this off: archive members with a definition take the place of common symbols.
+    pub fortran_common: bool,
     /// `--warn-common`.
     pub warn_common: bool,
 
@@ -161,6 +163,8 @@ pub struct Config {
 
     /// `--discard-section`: globs of names of input sections.
     pub discard_sections: Vec<Vec<u8>>,
+    /// `--zero-to-bss`: writable sections of zeros alone are zero-filled data.
+    pub zero_to_bss: bool,
     /// `-s`, `-S`.
     pub strip: Strip,
     /// `-x`, `-X`, `--discard-none`.
@@ -202,6 +206,12 @@ pub struct Config {
     pub execute_only: bool,
     /// `--image-base`/`-Ttext-segment`.
     pub image_base: Option<u64>,
+    /// `-Trodata-segment`: address of the first segment with read-only data behind code.
+    pub rodata_segment: Option<u64>,
+    /// `-Tldata-segment`: address of the first segment with data of the large code model.
+    pub ldata_segment: Option<u64>,
+    /// `--physical-image-base`: `p_paddr` of the first PT_LOAD.
+    pub physical_image_base: Option<u64>,
     /// `--section-start=NAME=ADDR`, `-Ttext`, `-Tdata`, `-Tbss`.
     pub section_starts: Vec<(Vec<u8>, u64)>,
 
@@ -548,6 +558,9 @@ pub struct ZFlags {
     pub memory_seal: bool,
     /// `mark-plt`, DT_X86_64_PLT and relatives.
     pub mark_plt: bool,
+    /// `indirect-extern-access`: code reaches data of other modules through the GOT alone, and says so; `Some(false)` takes
+    /// back what inputs say.
+    pub indirect_extern_access: Option<bool>,
     /// `retpolineplt`: PLT entries without indirect jumps.
     pub retpolineplt: bool,
     /// `rel`: dynamic relocations have no addends (`rela` is the default).
@@ -656,6 +669,7 @@ impl Default for Config {
             allow_multiple_definition: false,
             multiple_abs_defs_are_errors: false,
             define_common: false,
+            fortran_common: true,
             warn_common: false,
             warn_backrefs: false,
             warn_backrefs_exclude: Vec::new(),
@@ -669,6 +683,7 @@ impl Default for Config {
             ordering: Ordering::default(),
             lto: Lto::default(),
             discard_sections: Vec::new(),
+            zero_to_bss: false,
             strip: Strip::None,
             discard: Discard::Default,
             build_id: BuildId::None,
@@ -689,6 +704,9 @@ impl Default for Config {
             rosegment: true,
             execute_only: false,
             image_base: None,
+            rodata_segment: None,
+            ldata_segment: None,
+            physical_image_base: None,
             section_starts: Vec::new(),
             package_metadata: None,
             reproduce: None,
@@ -752,6 +770,7 @@ impl Default for ZFlags {
             common: None,
             memory_seal: false,
             mark_plt: false,
+            indirect_extern_access: None,
             retpolineplt: false,
             rel: false,
             wxneeded: false,
@@ -787,6 +806,10 @@ impl Config {
             || self.dynamic_list_cpp_new
             || self.dynamic_list_cpp_typeinfo
             || self.dynamic_list_data
+    }
+    /// Whether data of shared objects may be copied into the output.
+    pub fn may_copy(&self) -> bool {
+        !self.z.no_copy_reloc && self.z.indirect_extern_access != Some(true)
     }
     /// Whether the output is a program, position independent or not.
     pub fn is_executable(&self) -> bool {

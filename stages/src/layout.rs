@@ -55,6 +55,10 @@ pub struct Shape {
     pub rodynamic: bool,
     /// `--section-start`: fixed addresses.
     pub starts: Vec<(Vec<u8>, u64)>,
+    /// Address of the first segment of read-only data behind code.
+    pub rodata_start: Option<u64>,
+    /// Address of the first segment of data far from code.
+    pub ldata_start: Option<u64>,
     /// Read-only data may share the code's segment (`--no-rosegment`, `-n`).
     pub merge_rodata_with_code: bool,
     /// Code cannot be read (`--execute-only`).
@@ -333,6 +337,7 @@ struct Load {
     flags: u32,
     is_relro: bool,
     is_large: bool,
+    is_rodata: bool,
     offset: u64,
     address: u64,
     file_end: u64,
@@ -376,6 +381,7 @@ fn first_load(shape: &Shape) -> Load {
         flags: PF_R,
         is_relro: false,
         is_large: false,
+        is_rodata: false,
         offset: 0,
         address: shape.image_base,
         file_end: 0,
@@ -488,6 +494,7 @@ impl<'a> Placer<'a> {
     fn start_segment_for(&mut self, section: &OutputSection, align: u64) {
         let fixed =
             self.shape.starts.iter().rfind(|(name, _)| name == section.name).map(|(_, address)| *address);
+        let fixed = fixed.or_else(|| self.segment_start(section));
         let is_gap = |load: &Load| {
             load.memory_end - load.address > load.file_end - load.offset && section.sh_type != SHT_NOBITS
         };
@@ -513,12 +520,25 @@ impl<'a> Placer<'a> {
             flags,
             is_relro: is_relro(section, self.shape),
             is_large: is_far(section),
+            is_rodata: matches!(class_of(section, self.shape), Class::ReadOnly(_)),
             offset: self.offset,
             address: self.address,
             file_end: self.offset,
             memory_end: self.address,
             align: segment_align(self.shape),
         });
+    }
+
+    /// The address that was given for the kind of segments a section begins the first of.
+    fn segment_start(&self, section: &OutputSection) -> Option<u64> {
+        let is_first = |is_kind: &dyn Fn(&Load) -> bool| !self.loads.iter().any(is_kind);
+        let shape = self.shape;
+        if is_far(section) {
+            return shape.ldata_start.filter(|_| is_first(&|load| load.is_large));
+        }
+        let is_rodata = matches!(class_of(section, shape), Class::ReadOnly(_));
+        // Headers and tables in front of code are the first segment, with which the image begins.
+        shape.rodata_start.filter(|_| is_rodata && is_first(&|load| load.is_rodata))
     }
 
     /// Moves on to where a segment with these flags begins, behind another one.

@@ -16,6 +16,7 @@ pub mod seal;
 pub mod select;
 pub mod plugin;
 pub mod inflate;
+pub mod zeros;
 pub mod listing;
 pub mod symbol_counts;
 pub mod archive_stats;

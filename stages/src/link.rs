@@ -205,6 +205,7 @@ fn link_inputs(
     be_patient(cx, if bytes < LINKED_ALONE.0 { LINKED_ALONE.1 } else { Duration::ZERO });
     crate::open::absent_dependencies(cx, &selection, inputs, opened);
     crate::inflate::inflate(cx, inputs, &selection);
+    crate::zeros::drop_zeros(cx, inputs, &selection);
     crate::line_tables::reduce(cx, inputs, &selection);
     cx.checkpoint()?;
     let inputs: &Inputs = inputs;

@@ -111,7 +111,7 @@ pub fn environment(cx: &Cx, is_writable: bool) -> Environment {
         is_shared: config.is_shared(),
         may_write: is_writable || !config.z.text,
         may_relax: config.relax,
-        may_copy: !config.z.no_copy_reloc,
+        may_copy: config.may_copy(),
     }
 }
 
@@ -308,7 +308,8 @@ impl Scanning<'_> {
                 format!("relocation {row} against {name} cannot be used with {kind}; recompile with -fPIC")
             }
             Refusal::CannotCopy => format!(
-                "unresolvable relocation {row} against symbol '{name}'; recompile with -fPIC or remove '-z nocopyreloc'"
+                "unresolvable relocation {row} against symbol '{name}'; recompile with -fPIC or remove '-z {}'",
+                if self.cx.config.z.no_copy_reloc { "nocopyreloc" } else { "indirect-extern-access" }
             ),
             Refusal::TlsMismatch => {
                 format!("relocation {row} mixes TLS and ordinary data: '{name}' is defined as the other kind")

@@ -46,6 +46,8 @@ pub fn shape(cx: &Cx, inputs: &Inputs, selection: &Selection, outputs: &Outputs)
         phdr: phdr && has_headers,
         rodynamic: config.z.rodynamic,
         starts: config.section_starts.clone(),
+        rodata_start: config.rodata_segment,
+        ldata_start: config.ldata_segment,
         merge_rodata_with_code: !config.rosegment || !is_paged,
         execute_only: config.execute_only,
         magic: config.magic,

@@ -127,7 +127,11 @@ pub const KEYWORDS: &[Opt] = &[
     switch(&["unique-symbol"], "Append a number to the name of each local symbol", |t, on| {
         t.config.z.unique_symbol = on;
     }),
-    rejected(&["indirect-extern-access"], Takes::Switch, "indirect access to external symbols"),
+    switch(
+        &["indirect-extern-access"],
+        "Promise that data of other libraries is reached through the GOT alone; copy none of it",
+        |t, on| t.config.z.indirect_extern_access = Some(on),
+    ),
     switch(
         &["mark-plt"],
         "Tell loaders where the PLT is (they must ignore addends of its relocations)",

@@ -76,9 +76,23 @@ const OPTIONS: &[Opt] = &[
         let (name, start) = pair(v, "SECTION=ADDRESS")?;
         section_start(t, name, start)
     }),
-    rejected(&["Trodata-segment"], Takes::Value("HEX"), "an address for the read-only segment"),
-    rejected(&["Tldata-segment"], Takes::Value("HEX"), "an address for the large data segment"),
-    rejected(&["physical-image-base"], Takes::Value("ADDRESS"), "load addresses apart from run addresses"),
+    value(&["Trodata-segment"], "HEX", "Place the read-only data behind code at HEX", |t, v| {
+        t.config.rodata_segment = Some(address(v)?);
+        Ok(())
+    }),
+    value(&["Tldata-segment"], "HEX", "Place the data of the large code model at HEX", |t, v| {
+        t.config.ldata_segment = Some(address(v)?);
+        Ok(())
+    }),
+    value(
+        &["physical-image-base"],
+        "ADDRESS",
+        "Load the output at ADDRESS, to be moved to where it runs",
+        |t, v| {
+            t.config.physical_image_base = Some(number(v)?);
+            Ok(())
+        },
+    ),
     value(&["dependency-file"], "FILE", "Write the inputs to FILE as a Makefile rule", |t, v| {
         t.config.dependency_file = Some(path(v));
         Ok(())

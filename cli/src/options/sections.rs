@@ -145,7 +145,9 @@ const OPTIONS: &[Opt] = &[
         Ok(())
     }),
     flag(&["no-discard-section"], "Take back --discard-section", |t| t.config.discard_sections.clear()),
-    rejected(&["zero-to-bss"], Takes::Nothing, "sections of zeros without file contents"),
+    flag(&["zero-to-bss"], "Give writable sections of zeros no room in the file", |t| {
+        t.config.zero_to_bss = true;
+    }),
     rejected(&["split-by-file"], Takes::Maybe("SIZE"), "output sections split by size"),
     rejected(&["split-by-reloc"], Takes::Maybe("COUNT"), "output sections split by relocations"),
     foreign(

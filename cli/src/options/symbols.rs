@@ -1,7 +1,7 @@
 //! Symbols: entry point, definitions, exports, versions and what to do about undefined ones.
 
 use super::values::{choice, list, pair, path};
-use super::{Answer, Area, Opt, Takes, flag, harmless, rejected, switch, value};
+use super::{Answer, Area, Opt, Takes, flag, rejected, switch, value};
 use crate::typed::Typed;
 use stages::config::{Bsymbolic, ExcludeLibs, UnresolvedPolicy};
 use stages::script::parse_expr;
@@ -145,8 +145,11 @@ const OPTIONS: &[Opt] = &[
     switch(&["gnu-unique"], "Keep STB_GNU_UNIQUE symbols what they are (default)", |t, on| {
         t.config.plain_unique = !on;
     }),
-    harmless(&["fortran-common"], Takes::Nothing, "it is the default"),
-    rejected(&["no-fortran-common"], Takes::Nothing, "common symbols that win over archive members"),
+    switch(
+        &["fortran-common"],
+        "Let definitions in archives take the place of common symbols (default)",
+        |t, on| t.config.fortran_common = on,
+    ),
     rejected(&["no-define-common"], Takes::Nothing, "common symbols left to the dynamic linker"),
     flag(&["disable-multiple-abs-defs"], "Definitions of what -R brings along are errors", |t| {
         t.config.multiple_abs_defs_are_errors = true;

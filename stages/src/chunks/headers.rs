@@ -5,7 +5,7 @@ use super::symtab::bind_of;
 use crate::arch::target;
 use crate::config::{Magic, OutputKind};
 use crate::image::Image;
-use crate::layout::{HEADER_SIZE, SECTION_HEADER_SIZE, SEGMENT_SIZE};
+use crate::layout::{HEADER_SIZE, SECTION_HEADER_SIZE, SEGMENT_SIZE, Segment};
 use crate::outputs::{Content, OutputSection};
 use crate::report::Problem;
 use crate::select::Class;
@@ -56,17 +56,30 @@ pub fn file_headers(image: &Image) -> Vec<u8> {
     fields.half(SECTION_HEADER_SIZE as u16);
     fields.half(if sections < u64::from(SHN_LORESERVE) { sections as u16 } else { 0 });
     fields.half(crate::image::HeaderIndex(names).half());
+    let first = layout.segments.iter().find(|segment| segment.p_type == PT_LOAD);
+    let load_base = image.cx.config.physical_image_base.zip(first.map(|first| first.address));
     for segment in &layout.segments {
         fields.word(segment.p_type);
         fields.word(segment.flags);
         fields.long(segment.offset);
         fields.long(segment.address);
-        fields.long(segment.address);
+        fields.long(physical_address(segment, load_base));
         fields.long(segment.file_size);
         fields.long(segment.memory_size);
         fields.long(segment.align);
     }
     out
+}
+
+/// `p_paddr`: as far from where the image is loaded as `p_vaddr` is from where it runs. `base` is the address of the first
+/// PT_LOAD in loading and in running, if they differ.
+fn physical_address(segment: &Segment, base: Option<(u64, u64)>) -> u64 {
+    match base {
+        Some((loaded, running)) if segment.memory_size > 0 && segment.p_type != PT_GNU_STACK => {
+            segment.address.wrapping_sub(running).wrapping_add(loaded)
+        }
+        _ => segment.address,
+    }
 }
 
 fn uses_gnu_extensions(image: &Image) -> bool {

@@ -17,6 +17,9 @@ const SHSTK: u32 = 2;
 const LAM_U48: u32 = 4;
 const LAM_U57: u32 = 8;
 
+/// GNU_PROPERTY_1_NEEDED bit.
+const INDIRECT_EXTERN_ACCESS: u64 = 1;
+
 /// Bytes of a note header with the name "GNU".
 const GNU_HEADER: u64 = 16;
 /// FDO_PACKAGING_METADATA.
@@ -64,6 +67,11 @@ pub fn properties(cx: &Cx, inputs: &Inputs, selection: &Selection) -> Properties
         parsed.push(own);
     }
     let mut merged = properties::merge(parsed.iter().map(Option::as_ref), forced);
+    match config.z.indirect_extern_access {
+        Some(true) => merged.set(properties::GNU_PROPERTY_1_NEEDED, INDIRECT_EXTERN_ACCESS),
+        Some(false) => merged.clear(properties::GNU_PROPERTY_1_NEEDED, INDIRECT_EXTERN_ACCESS),
+        None => {}
+    }
     if config.z.retpolineplt {
         // A shadow stack does not let such entries return, and they start with no ENDBR64.
         merged.clear(properties::GNU_PROPERTY_X86_FEATURE_1_AND, (IBT | SHSTK).into());

@@ -192,6 +192,11 @@ impl Properties {
         Some(self.list[index].1)
     }
 
+    /// Sets bits in the value of property `kind`.
+    pub fn set(&mut self, kind: u32, bits: u64) {
+        self.insert(kind, Rule::Or, bits);
+    }
+
     /// Takes bits out of the value of property `kind`, and the property out if none are left.
     pub fn clear(&mut self, kind: u32, bits: u64) {
         if let Ok(index) = self.list.binary_search_by_key(&kind, |entry| entry.0) {

@@ -67,6 +67,8 @@ mod tests {
             phdr: false,
             rodynamic: false,
             starts: vec![(b".data".to_vec(), 0x1100)],
+            rodata_start: None,
+            ldata_start: None,
             merge_rodata_with_code: false,
             execute_only: false,
             magic,

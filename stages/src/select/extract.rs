@@ -1,7 +1,7 @@
 //! Which archive members and `--as-needed` libraries come in.
 //!
 //! A walk over files: a live object that needs a name brings in whoever would define it. A tentative
-//! definition brings in an archive member with a real one (as GNU ld does). A weak reference brings in nothing.
+//! definition brings in an archive member with a real one (as GNU ld does, unless `--no-fortran-common` forbids it). A weak reference brings in nothing.
 //! A shared object's own needs bring in archive members, unless one of its DT_NEEDED libraries is there to
 //! fulfil them at run time.
 
@@ -51,7 +51,8 @@ pub(super) fn extract(
                 let is_useful = match &inputs.files[file.index()] {
                     File::Object(member) => {
                         !needed.is_common
-                            || best.get(needed.id).class() != Class::LazyCommon && !member.id.eq(&object.id)
+                            || cx.config.fortran_common
+                                && best.get(needed.id).class() != Class::LazyCommon && !member.id.eq(&object.id)
                     }
                     File::Shared(_) => !needed.is_common,
                 };
