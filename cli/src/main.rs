@@ -12,6 +12,8 @@ mod resolve;
 mod reproduce;
 mod help;
 mod messages;
+mod mri;
+mod error_script;
 mod threads;
 mod trace;
 mod signals;
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let fork = typed.fork;
+    let script = typed.error_script.clone();
     let Resolved { config, problems, rules } = resolve::resolve(typed, Environment::of_process());
     rules.print(&problems);
     if rules.any_fatal(&problems) {
@@ -67,7 +70,7 @@ fn main() -> ExitCode {
     let is_traced = config.profile != Profile::Off || directory.is_some();
     let is_worth_it = || named_bytes(&config, early_exit::WORTH_IT) >= early_exit::WORTH_IT;
     let wanted = fork.unwrap_or_else(|| is_traced || is_worth_it());
-    early_exit::run(wanted, |caller| run_link(config, rules, beginning, directory, caller))
+    early_exit::run(wanted, |caller| run_link(config, rules, script, beginning, directory, caller))
 }
 
 /// The size of the files that are named, or of some of them that have so many bytes.
@@ -88,6 +91,7 @@ fn named_bytes(config: &Config, enough: u64) -> u64 {
 fn run_link(
     mut config: Config,
     rules: Rules,
+    script: Option<PathBuf>,
     beginning: trace::Beginning,
     directory: Option<PathBuf>,
     caller: &Caller,
@@ -98,6 +102,9 @@ fn run_link(
     print(&outcome.listing);
     let mut warnings = Vec::new();
     let taken = watch.take(&config, threads_by, rules.is_coloured(), &mut outcome, &mut warnings);
+    if let Some(script) = script {
+        error_script::run(&script, &mut outcome.problems, rules.error_limit);
+    }
     rules.print(&outcome.problems);
     // A trace that fails never fails its link.
     let about_traces = Rules { fatal_warnings: false, ..rules };

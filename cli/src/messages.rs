@@ -18,6 +18,8 @@ pub struct Style {
     pub color: Color,
     /// False with `-w`.
     pub warnings: bool,
+    /// `--vs-diagnostics`: messages begin with the source line they are about.
+    pub visual_studio: bool,
 }
 
 /// `--color-diagnostics`.
@@ -33,7 +35,7 @@ pub enum Color {
 
 impl Default for Style {
     fn default() -> Self {
-        Style { color: Color::Auto, warnings: true }
+        Style { color: Color::Auto, warnings: true, visual_studio: false }
     }
 }
 
@@ -96,12 +98,13 @@ impl Rules {
             let Some(severity) = self.severity(problem) else { continue };
             if severity == Severity::Error {
                 if self.error_limit != 0 && errors == self.error_limit {
-                    line(out, Severity::Error, "too many errors; use --error-limit=0 to see all");
+                    line(out, None, Severity::Error, "too many errors; use --error-limit=0 to see all");
                     return;
                 }
                 errors += 1;
             }
-            line(out, severity, &problem.message);
+            let place = if self.style.visual_studio { source_place(problem) } else { None };
+            line(out, place, severity, &problem.message);
             for note in &problem.notes {
                 for part in note.lines() {
                     out.extend_from_slice(format!(">>> {part}\n").as_bytes());
@@ -111,14 +114,27 @@ impl Rules {
     }
 }
 
-fn line(out: &mut Vec<u8>, severity: Severity, message: &str) {
+/// The first source line that the notes of a problem tell of (`... main.c:3 (/src/main.c:3)`), as `/src/main.c(3)`.
+fn source_place(problem: &Problem) -> Option<String> {
+    problem.notes.iter().find_map(|note| {
+        let first = note.lines().next()?;
+        let (_, rest) = first.rsplit_once(" (")?;
+        let (path, line) = rest.split(')').next()?.rsplit_once(':')?;
+        line.parse::<u64>().ok()?;
+        Some(format!("{path}({line})"))
+    })
+}
+
+/// One line, which begins with a place or the name of the linker.
+fn line(out: &mut Vec<u8>, place: Option<String>, severity: Severity, message: &str) {
     let (word, color) = match severity {
         Severity::Error => ("error", AnsiColor::Red),
         Severity::Warning => ("warning", AnsiColor::Magenta),
     };
     let bold = Ansi::new().bold();
     let colored = color.on_default().bold();
-    let text = format!("{bold}manifold:{bold:#} {colored}{word}:{colored:#} {message}\n");
+    let who = place.unwrap_or_else(|| "manifold".to_string());
+    let text = format!("{bold}{who}:{bold:#} {colored}{word}:{colored:#} {message}\n");
     out.extend_from_slice(text.as_bytes());
 }
 
@@ -133,7 +149,7 @@ mod tests {
     }
 
     const RULES: Rules =
-        Rules { style: Style { color: Color::Auto, warnings: true }, error_limit: 20, fatal_warnings: false };
+        Rules { style: Style { color: Color::Auto, warnings: true, visual_studio: false }, error_limit: 20, fatal_warnings: false };
 
     #[test]
     fn a_problem_is_a_line_and_its_notes() {
@@ -149,6 +165,18 @@ mod tests {
         );
         assert!(RULES.any_fatal(&problems));
         assert!(!RULES.any_fatal(&problems[1..]));
+    }
+
+    #[test]
+    fn visual_studio_wants_the_line_in_front() {
+        let style = Style { visual_studio: true, ..RULES.style };
+        let problem = |note: &str| [Problem::error("undefined symbol: f").note(note)];
+        assert_eq!(
+            shown(Rules { style, ..RULES }, &problem("referenced by a.c:3 (/s/a.c:3) in function main\n  a.o")),
+            "/s/a.c(3): error: undefined symbol: f\n\
+             >>> referenced by a.c:3 (/s/a.c:3) in function main\n>>>   a.o\n"
+        );
+        assert!(shown(Rules { style, ..RULES }, &problem("odd (a:b)")).starts_with("manifold: error"));
     }
 
     #[test]

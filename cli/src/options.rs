@@ -24,7 +24,7 @@ mod diagnostics;
 mod lto;
 mod process;
 mod compat;
-mod values;
+pub mod values;
 
 pub use inputs::{EMULATIONS, TARGETS};
 pub use values::path;

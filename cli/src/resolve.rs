@@ -9,7 +9,7 @@ use crate::options::path;
 use crate::reproduce;
 use crate::trace;
 use crate::typed::Typed;
-use stages::config::{BuildId, Config, Format, Icf, InputName, Magic, OutputKind, Strip, UnresolvedPolicy};
+use stages::config::{BuildId, Config, Format, Icf, Input, InputName, Magic, Modifiers, OutputKind, Strip, UnresolvedPolicy};
 use stages::report::Problem;
 use stages::reproduce::Reproduction;
 use std::ffi::OsString;
@@ -116,6 +116,12 @@ pub fn resolve(typed: Typed, environment: Environment) -> Resolved {
         config.strip = Strip::All;
     }
 
+    if let Some(script) = typed.default_script
+        && !config.inputs.iter().any(|input| matches!(input.name, InputName::Script(_)))
+    {
+        config.inputs.push(Input { name: InputName::Script(script), modifiers: Modifiers::default() });
+    }
+
     config.demangle = typed.demangle.unwrap_or(!environment.no_demangle);
 
     let reported = if typed.warn_unresolved { UnresolvedPolicy::Warn } else { UnresolvedPolicy::Error };
@@ -180,6 +186,11 @@ fn in_sysroot(dir: &[u8], sysroot: Option<&PathBuf>) -> PathBuf {
     PathBuf::from(whole)
 }
 
+/// Whether there is no file with headers that debug information could be kept in alone.
+fn is_flat_or_bare(config: &Config) -> bool {
+    config.format == Format::Binary || config.z.no_section_header || config.separate_debug_file.is_some()
+}
+
 /// Options that make no sense together.
 fn contradictions(config: &Config) -> Vec<Problem> {
     let mut problems = Vec::new();
@@ -200,6 +211,14 @@ fn contradictions(config: &Config) -> Vec<Problem> {
     check(
         config.z.rel && config.z.mark_plt,
         "-z rel contradicts -z mark-plt, which needs addends to say where the PLT is",
+    );
+    check(
+        config.no_define_common && !config.is_shared(),
+        "--no-define-common needs -shared: nobody else would define common symbols",
+    );
+    check(
+        config.only_keep_debug && (config.kind == OutputKind::Relocatable || is_flat_or_bare(config)),
+        "--only-keep-debug contradicts -r, --oformat=binary, -z nosectionheader and --separate-debug-file",
     );
     let z = &config.z;
     check(

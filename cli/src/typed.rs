@@ -43,6 +43,10 @@ pub struct Typed {
     pub reproduce: Option<Option<PathBuf>>,
     /// With one of these: the command line as it was understood.
     pub spoken: Vec<Spoken>,
+    /// `--default-script`.
+    pub default_script: Option<PathBuf>,
+    /// `--error-handling-script`.
+    pub error_script: Option<PathBuf>,
     /// `-C`.
     pub directory: Option<PathBuf>,
     /// `--fork` or `--no-fork`; without either it depends on how much there is to link.

@@ -132,6 +132,8 @@ pub struct Config {
     pub multiple_abs_defs_are_errors: bool,
     /// `-d`: allocate tentative definitions even under `-r`.
     pub define_common: bool,
+    /// `--no-define-common`: a shared object leaves its tentative definitions to the program.
+    pub no_define_common: bool,
     /// `--no-fortran-common` turns this off: archive members with a definition take the place of common symbols.
     pub fortran_common: bool,
     /// `--warn-common`.
@@ -183,6 +185,8 @@ pub struct Config {
     pub compress_sections: Vec<(Vec<u8>, DebugCompression)>,
     /// `--separate-debug-file`: debug information goes to a file of its own, this or one named after the output.
     pub separate_debug_file: Option<Option<PathBuf>>,
+    /// `--only-keep-debug`: the output is what debuggers read, without the contents of what is loaded.
+    pub only_keep_debug: bool,
     /// `--debug-names`.
     pub debug_names: bool,
     /// `--gdb-index`.
@@ -239,6 +243,8 @@ pub struct Config {
     pub trace_inputs: bool,
     /// `--trace`: phase table; `--trace=FILE`: profile written to FILE.
     pub profile: Profile,
+    /// `--print-memory-usage`.
+    pub print_memory_usage: bool,
     /// `--stats`: print figures about the link on standard output.
     pub stats: bool,
 
@@ -669,6 +675,7 @@ impl Default for Config {
             allow_multiple_definition: false,
             multiple_abs_defs_are_errors: false,
             define_common: false,
+            no_define_common: false,
             fortran_common: true,
             warn_common: false,
             warn_backrefs: false,
@@ -693,6 +700,7 @@ impl Default for Config {
             compress_debug: DebugCompression::None,
             compress_sections: Vec::new(),
             separate_debug_file: None,
+            only_keep_debug: false,
             debug_names: false,
             gdb_index: false,
             plain_unique: false,
@@ -720,6 +728,7 @@ impl Default for Config {
             why_live: Vec::new(),
             trace_inputs: false,
             profile: Profile::Off,
+            print_memory_usage: false,
             stats: false,
             threads: None,
             is_patient: false,

@@ -124,6 +124,10 @@ fn user_of(inputs: &Inputs, selection: &Selection, id: crate::model::SymbolId) -
 
 /// `--stats`.
 pub fn statistics(cx: &Cx, image: &Image, opened: &Opened) {
+    if cx.config.print_memory_usage {
+        // A table of the regions that a script's MEMORY command names: without one, the heading alone.
+        cx.problems.say("Memory region         Used Size  Region Size  %age Used".to_string());
+    }
     if !cx.config.stats {
         return;
     }

@@ -28,7 +28,7 @@ use crate::elf::identify::{FileKind, identify};
 use crate::model::{FileId, Origin, Role};
 use crate::parse::{Container, MappedInput};
 use crate::plugin::Compiled;
-use crate::report::{Problem, Problems};
+use crate::report::{About, Problem, Problems};
 use crate::script::{Command, FileName, ScriptInput, VersionScript, parse_script};
 use crate::select::Assignment;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -199,7 +199,8 @@ impl<'a> Opener<'a> {
                 let found = search::library(&self.library_paths, &name, prefer_static);
                 let Some((path, is_shared)) = found else {
                     let shown = String::from_utf8_lossy(&name).into_owned();
-                    let mut problem = Problem::error(format!("unable to find library -l{shown}"));
+                    let mut problem = Problem::error(format!("unable to find library -l{shown}"))
+                        .about(About::Library(name.clone()));
                     if self.library_paths.is_empty() {
                         problem = problem.note("no library directories were given (-L)");
                     }

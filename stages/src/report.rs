@@ -61,6 +61,15 @@ impl PlaceNote {
     }
 }
 
+/// What is missing, by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum About {
+    /// A library (`-l`).
+    Library(Vec<u8>),
+    /// A definition of a symbol, as the symbol table has its name.
+    Symbol(Vec<u8>),
+}
+
 /// One thing to tell the user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -72,6 +81,8 @@ pub struct Problem {
     pub notes: Vec<String>,
     /// Notes about places in objects, which are completed if the problem is shown.
     places: Vec<PlaceNote>,
+    /// What a script that explains errors is told.
+    pub about: Option<About>,
     /// Orders problems of one link: the command-line rank of the file, then a position within it.
     pub rank: (u32, u64),
 }
@@ -84,12 +95,18 @@ impl Problem {
             message: message.into(),
             notes: Vec::new(),
             places: Vec::new(),
+            about: None,
             rank: (0, 0),
         }
     }
     /// A warning.
     pub fn warning(message: impl Into<String>) -> Problem {
         Problem { severity: Severity::Warning, ..Problem::error(message) }
+    }
+    /// Says what is missing.
+    pub fn about(mut self, about: About) -> Problem {
+        self.about = Some(about);
+        self
     }
     /// Adds a line of explanation.
     pub fn note(mut self, note: impl Into<String>) -> Problem {

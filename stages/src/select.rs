@@ -158,7 +158,7 @@ pub fn select(
     scripts: &[crate::script::VersionScript],
     lists: &crate::script::SymbolList,
 ) -> Result<Selection, Failed> {
-    let mut best = Resolution::new(symbols.bound());
+    let mut best = Resolution::new(symbols.bound(), !cx.config.no_define_common);
     cx.pool.for_each("select/resolve", inputs.files.len(), 8, |i| match &inputs.files[i] {
         File::Object(object) => best.add_candidates(object),
         File::Shared(shared) => best.add_shared(shared),
@@ -264,11 +264,13 @@ fn set_bits(cell: &AtomicU8, bits: u8) {
 /// The table that all workers lower.
 pub(crate) struct Resolution {
     best: Vec<AtomicU64>,
+    /// `--no-define-common`: tentative definitions are references to another module's.
+    defines_common: bool,
 }
 
 impl Resolution {
-    fn new(bound: usize) -> Resolution {
-        Resolution { best: (0..bound).map(|_| AtomicU64::new(Def::NONE.0)).collect() }
+    fn new(bound: usize, defines_common: bool) -> Resolution {
+        Resolution { best: (0..bound).map(|_| AtomicU64::new(Def::NONE.0)).collect(), defines_common }
     }
 
     /// Makes room for more symbols.
@@ -304,6 +306,9 @@ impl Resolution {
             let class = match (shndx, object.is_lazy) {
                 (SHN_UNDEF, _) => continue,
                 _ if is_common(symbol) => {
+                    if !self.defines_common {
+                        continue;
+                    }
                     if object.is_lazy {
                         Class::LazyCommon
                     } else {
@@ -341,6 +346,7 @@ impl Resolution {
             let class = match (is_reference, is_weak) {
                 (true, false) => Class::Undefined,
                 (true, true) => Class::UndefinedWeak,
+                _ if is_common(symbol) && !self.defines_common => Class::Undefined,
                 _ if is_common(symbol) => Class::Common,
                 (false, false) => Class::Strong,
                 (false, true) => Class::Weak,

@@ -12,6 +12,8 @@
 //! The build ID names the contents of both files. It is computed when everything else is written, then
 //! stands in both; the CRC comes last, because it covers the build ID.
 //!
+//! With `--only-keep-debug` the debug file is all there is: what `objcopy --only-keep-debug` makes of a program.
+//!
 //! Invariants
 //! - Both files appear complete or not at all; the debug file is in its place before the program is.
 //! - The CRC is that of the bytes in the file, the holes between tasks included.
@@ -99,6 +101,12 @@ pub fn write(image: &Image, shape: &Shape, wanted: &Option<PathBuf>) -> Result<(
     account::output(&program, &cx.config.output, file_size(&program), &program_tasks);
     account::output(&debug, &path, file_size(&debug), &debug_tasks);
     Ok(())
+}
+
+/// Calls `write` with the view that has debug information alone (`--only-keep-debug`).
+pub fn with_debug_alone<T>(image: &Image, write: impl FnOnce(&Image) -> T) -> T {
+    let (outputs, layout) = debug(image);
+    write(&Image { outputs: &outputs, layout: &layout, ..*image })
 }
 
 /// Whether a section that is not loaded leaves the program: debug information, the symbol table and what refers to it.

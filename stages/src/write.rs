@@ -24,6 +24,7 @@ use std::sync::{Mutex, PoisonError};
 pub(crate) fn write(image: &Image, shape: &Shape) -> Result<(), Failed> {
     match &image.cx.config.separate_debug_file {
         Some(path) => separate::write(image, shape, path),
+        None if image.cx.config.only_keep_debug => separate::with_debug_alone(image, output),
         None => output(image),
     }
 }

@@ -1,6 +1,6 @@
 //! Symbol tables and debug information in the output: what is kept, left out or packed.
 
-use super::{Area, Opt, Takes, UNSUPPORTED, flag, harmless, maybe, rejected, switch, value};
+use super::{Area, Opt, Takes, UNSUPPORTED, flag, harmless, maybe, switch, value};
 use stages::config::{DebugCompression, Discard, Strip};
 
 pub const AREA: Area = Area { title: "Symbol table and debug information", options: OPTIONS };
@@ -51,7 +51,9 @@ const OPTIONS: &[Opt] = &[
         t.config.separate_debug_file = None;
     }),
     harmless(&["detach"], Takes::Switch, "the debug file is complete when the linker ends"),
-    rejected(&["only-keep-debug"], Takes::Nothing, "output of debug information alone"),
+    flag(&["only-keep-debug"], "Write debug information and symbols alone, as objcopy does it", |t| {
+        t.config.only_keep_debug = true;
+    }),
     flag(&["strip-debug-gdb"], "Leave out debug sections that gdb does not read", |t| {
         t.config.strip = t.config.strip.max(Strip::UnreadByGdb);
     }),

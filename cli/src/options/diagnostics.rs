@@ -102,8 +102,18 @@ const OPTIONS: &[Opt] = &[
     harmless(&["warn-alternate-em"], Takes::Switch, "x86-64 has one machine number"),
     harmless(&["warn-section-align"], Takes::Switch, "it is about a.out files"),
     harmless(&["warn-ifunc-textrel"], Takes::Switch, "text relocations are errors unless asked for"),
-    rejected(&["error-handling-script"], Takes::Value("FILE"), "a script that explains errors"),
-    rejected(&["vs-diagnostics"], Takes::Nothing, "messages in the style of Visual Studio"),
+    value(
+        &["error-handling-script"],
+        "FILE",
+        "Run FILE with missing-lib NAME or undefined-symbol NAME for such errors",
+        |t, v| {
+            t.error_script = Some(path(v));
+            Ok(())
+        },
+    ),
+    flag(&["vs-diagnostics"], "Begin messages with FILE(LINE), as Visual Studio wants them", |t| {
+        t.style.visual_studio = true;
+    }),
     value(&["why-live"], "GLOB", "Print why --gc-sections keeps the symbols that match", |t, v| {
         t.config.why_live.push(v.to_vec());
         Ok(())

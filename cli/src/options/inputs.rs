@@ -1,7 +1,7 @@
 //! Input files, libraries and how they are searched and taken in.
 
 use super::values::{choice, pair, path};
-use super::{Answer, Area, Opt, Takes, flag, harmless, rejected, switch, value};
+use super::{Answer, Area, Opt, Takes, flag, harmless, switch, value};
 use crate::typed::Typed;
 use stages::config::{Input, InputName, Modifiers, Remap};
 
@@ -96,8 +96,11 @@ const OPTIONS: &[Opt] = &[
         t.input(InputName::Script(path(v)));
         Ok(())
     }),
-    rejected(&["dT", "default-script"], Takes::Value("FILE"), "a default linker script"),
-    rejected(&["c", "mri-script"], Takes::Value("FILE"), "MRI scripts"),
+    value(&["dT", "default-script"], "FILE", "Read this script behind all inputs if there is no -T", |t, v| {
+        t.default_script = Some(path(v));
+        Ok(())
+    }),
+    value(&["c", "mri-script"], "FILE", "Read a command file for the linker of MRI", crate::mri::read),
     value(&["remap-inputs"], "GLOB=FILE", "Read FILE in place of inputs whose name matches GLOB", |t, v| {
         let (glob, file) = pair(v, "GLOB=FILE")?;
         t.config.remaps.push(Remap::One(glob.to_vec(), path(file)));

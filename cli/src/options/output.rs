@@ -1,7 +1,7 @@
 //! The kind of file to write, where it goes, its addresses and its notes.
 
 use super::values::{address, choice, hex_bytes, number, pair, path, percent_decoded};
-use super::{Answer, Area, Opt, Takes, flag, foreign, harmless, maybe, rejected, switch, value};
+use super::{Answer, Area, Opt, Takes, flag, foreign, harmless, maybe, switch, value};
 use crate::typed::Typed;
 use stages::config::{BuildId, Format, Magic, OutputKind};
 
@@ -108,7 +108,9 @@ const OPTIONS: &[Opt] = &[
         Ok(())
     }),
     flag(&["repro"], "Pack them into OUTPUT.repro.tar", |t| t.reproduce = Some(None)),
-    rejected(&["print-memory-usage"], Takes::Nothing, "a table of memory regions"),
+    flag(&["print-memory-usage"], "Print how full the memory regions of scripts are", |t| {
+        t.config.print_memory_usage = true;
+    }),
     switch(&["execute-only"], "Make code unreadable where the processor can", |t, on| {
         t.config.execute_only = on;
     }),

@@ -156,7 +156,11 @@ const OPTIONS: &[Opt] = &[
         "it is for position independent code of a machine without a GOT",
     ),
     rejected(&["force-group-allocation"], Takes::Nothing, "groups resolved in relocatable output"),
-    rejected(&["enable-non-contiguous-regions"], Takes::Nothing, "sections that spill between regions"),
+    harmless(
+        &["enable-non-contiguous-regions"],
+        Takes::Nothing,
+        "without memory regions no section runs out of one",
+    ),
     harmless(
         &["enable-non-contiguous-regions-warnings"],
         Takes::Nothing,

@@ -150,7 +150,9 @@ const OPTIONS: &[Opt] = &[
         "Let definitions in archives take the place of common symbols (default)",
         |t, on| t.config.fortran_common = on,
     ),
-    rejected(&["no-define-common"], Takes::Nothing, "common symbols left to the dynamic linker"),
+    flag(&["no-define-common"], "Leave common symbols of a shared library to the program", |t| {
+        t.config.no_define_common = true;
+    }),
     flag(&["disable-multiple-abs-defs"], "Definitions of what -R brings along are errors", |t| {
         t.config.multiple_abs_defs_are_errors = true;
     }),

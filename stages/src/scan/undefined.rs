@@ -5,7 +5,7 @@ use crate::config::UnresolvedPolicy;
 use crate::context::Cx;
 use crate::intern::Symbols;
 use crate::model::{FileId, Inputs, SymbolId};
-use crate::report::{Problem, Severity};
+use crate::report::{About, Problem, Severity};
 use crate::select::{Class, Selection};
 use crate::suggest::{Suggestion, suggest};
 use std::collections::BTreeMap;
@@ -45,7 +45,8 @@ impl Undefined {
                 object::elf::STV_INTERNAL => "internal ",
                 _ => "",
             };
-            let mut problem = Problem::error(format!("undefined {visibility}symbol: {text}"));
+            let mut problem = Problem::error(format!("undefined {visibility}symbol: {text}"))
+                .about(About::Symbol(name.to_vec()));
             if cx.config.unresolved.in_objects == UnresolvedPolicy::Warn {
                 problem.severity = Severity::Warning;
             }
