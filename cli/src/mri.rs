@@ -7,7 +7,7 @@
 //! | command | means |
 //! |---|---|
 //! | `LOAD FILE, FILE` | these inputs |
-//! | `NAME FILE` | `-o FILE` |
+//! | `NAME FILE` | `-o FILE`, if there is none |
 //! | `PUBLIC SYMBOL=EXPR` | `--defsym` |
 //! | `SECT SECTION=ADDRESS`, `SECT SECTION ADDRESS` | `--section-start` |
 //! | `BASE ADDRESS` | `--image-base` |
@@ -21,16 +21,26 @@
 use crate::options::path;
 use crate::options::values::{choice, number, text};
 use crate::typed::Typed;
-use stages::config::{Format, InputName};
+use std::path::Path;
+use stages::config::{Config, Format, InputName};
 use stages::script::parse_expr;
 
-/// Reads a command file and does as it says.
-///
-/// # Errors
-/// What is wrong with the file, and where.
-pub fn read(t: &mut Typed, file: &[u8]) -> Result<(), String> {
-    let name = path(file);
-    let contents = std::fs::read(&name)
+/// Does as all command files of a command line say. Their inputs stand where `-c` stood.
+pub fn read_all(t: &mut Typed) {
+    for (at, here, file) in std::mem::take(&mut t.mri_scripts).into_iter().rev() {
+        let behind = t.config.inputs.split_off(at.min(t.config.inputs.len()));
+        let there = std::mem::replace(&mut t.here, here);
+        if let Err(wrong) = read(t, &file) {
+            t.error(wrong);
+        }
+        t.here = there;
+        t.config.inputs.extend(behind);
+    }
+}
+
+/// Reads a command file and does as it says, or tells what is wrong with it, and where.
+fn read(t: &mut Typed, name: &Path) -> Result<(), String> {
+    let contents = std::fs::read(name)
         .map_err(|error| format!("cannot open {}: {}", name.display(), stages::open::reason(&error)))?;
     for (n, line) in contents.split(|byte| *byte == b'\n').enumerate() {
         match command(t, line) {
@@ -57,6 +67,8 @@ fn command(t: &mut Typed, line: &[u8]) -> Result<bool, String> {
             }
         }
         b"NAME" if rest.is_empty() => return Err("NAME without a file".to_string()),
+        // What the command line says itself counts more.
+        b"NAME" if t.config.output != Config::default().output => {}
         b"NAME" => t.config.output = path(rest),
         b"PUBLIC" => {
             let (symbol, value) = assignment(rest).ok_or("expected PUBLIC SYMBOL=EXPRESSION")?;

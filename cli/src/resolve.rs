@@ -1,10 +1,11 @@
 //! From what was typed to what is meant: the last step before linking.
 //!
 //! In: [`Typed`], and the little of the environment that counts. Out: a [`Config`] without open questions,
-//! or the problems of the command line. Nothing is read here but environment variables; finding and reading
-//! files is the work of the link.
+//! or the problems of the command line. Nothing is read here but environment variables and the files of `-c`, which stand for
+//! options; finding and reading other files is the work of the link.
 
 use crate::messages::Rules;
+use crate::mri;
 use crate::options::path;
 use crate::reproduce;
 use crate::trace;
@@ -64,7 +65,8 @@ pub struct Resolved {
 }
 
 /// Settles everything that depends on more than one option.
-pub fn resolve(typed: Typed, environment: Environment) -> Resolved {
+pub fn resolve(mut typed: Typed, environment: Environment) -> Resolved {
+    mri::read_all(&mut typed);
     let Typed { mut config, mut problems, .. } = typed;
     if typed.in_group {
         problems.push(Problem::warning("--start-group without --end-group"));
@@ -215,6 +217,10 @@ fn contradictions(config: &Config) -> Vec<Problem> {
     check(
         config.no_define_common && !config.is_shared(),
         "--no-define-common needs -shared: nobody else would define common symbols",
+    );
+    check(
+        config.kind != OutputKind::Relocatable && (config.split_by_file.is_some() || config.split_by_reloc.is_some()),
+        "--split-by-file and --split-by-reloc need -r",
     );
     check(
         config.only_keep_debug && (config.kind == OutputKind::Relocatable || is_flat_or_bare(config)),

@@ -43,6 +43,8 @@ pub struct Typed {
     pub reproduce: Option<Option<PathBuf>>,
     /// With one of these: the command line as it was understood.
     pub spoken: Vec<Spoken>,
+    /// `-c`: how many inputs stand in front, the positional options in force there, and the file.
+    pub mri_scripts: Vec<(usize, Modifiers, PathBuf)>,
     /// `--default-script`.
     pub default_script: Option<PathBuf>,
     /// `--error-handling-script`.

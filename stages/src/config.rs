@@ -121,6 +121,11 @@ pub struct Config {
     /// `--default-symver`: without a version script, exported symbols get a version named after the soname.
     pub default_symver: bool,
 
+    /// `--default-imported-symver`: imports from libraries without versions get one named after the soname.
+    pub default_imported_symver: bool,
+    /// `--version-exports-section`: names in sections `.exports` are exported with this version, and no others.
+    pub version_exports_section: Option<Vec<u8>>,
+
     /// What to do about symbols no file defines.
     pub unresolved: Unresolved,
     /// `--no-allow-shlib-undefined`/`-z defs`-like check of shared inputs; `None`: the default of the kind
@@ -163,6 +168,13 @@ pub struct Config {
     /// `-plugin` and what belongs to it.
     pub lto: Lto,
 
+    /// `--force-group-allocation`: under `-r`, section groups are dissolved once they are elected.
+    pub force_group_allocation: bool,
+    /// `--split-by-file`: under `-r`, a section of another file begins a new output section where one would get larger than
+    /// this.
+    pub split_by_file: Option<u64>,
+    /// `--split-by-reloc`: under `-r`, no output section gets more relocations than this, as far as inputs allow.
+    pub split_by_reloc: Option<u64>,
     /// `--discard-section`: globs of names of input sections.
     pub discard_sections: Vec<Vec<u8>>,
     /// `--zero-to-bss`: writable sections of zeros alone are zero-filled data.
@@ -243,6 +255,8 @@ pub struct Config {
     pub trace_inputs: bool,
     /// `--trace`: phase table; `--trace=FILE`: profile written to FILE.
     pub profile: Profile,
+    /// `--print-dependencies`.
+    pub print_dependencies: bool,
     /// `--print-memory-usage`.
     pub print_memory_usage: bool,
     /// `--stats`: print figures about the link on standard output.
@@ -670,6 +684,8 @@ impl Default for Config {
             bsymbolic: Bsymbolic::None,
             no_undefined_version: false,
             default_symver: false,
+            default_imported_symver: false,
+            version_exports_section: None,
             unresolved: Unresolved { in_objects: UnresolvedPolicy::Error, in_shared_output: false },
             allow_shlib_undefined: None,
             allow_multiple_definition: false,
@@ -689,6 +705,9 @@ impl Default for Config {
             merge_tails: false,
             ordering: Ordering::default(),
             lto: Lto::default(),
+            force_group_allocation: false,
+            split_by_file: None,
+            split_by_reloc: None,
             discard_sections: Vec::new(),
             zero_to_bss: false,
             strip: Strip::None,
@@ -728,6 +747,7 @@ impl Default for Config {
             why_live: Vec::new(),
             trace_inputs: false,
             profile: Profile::Off,
+            print_dependencies: false,
             print_memory_usage: false,
             stats: false,
             threads: None,

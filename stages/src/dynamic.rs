@@ -190,7 +190,7 @@ pub fn collect(
         let mut version = selection.versions[id.index()];
         let mut name = full;
         if def.class() == Class::Shared {
-            version = versions.index_for(inputs, selection, id);
+            version = versions.index_for(cx, inputs, selection, id);
             name = &full[..memchr::memchr(b'@', full).filter(|at| *at > 0).unwrap_or(full.len())];
         } else if version & VERSION_HIDDEN != 0 || def.is_undefined() {
             name = &full[..memchr::memchr(b'@', full).filter(|at| *at > 0).unwrap_or(full.len())];
@@ -231,7 +231,7 @@ impl NeededVersions {
     }
 
     /// The index for an imported symbol: 1 (global) if its library does not version it.
-    fn index_for(&mut self, inputs: &Inputs, selection: &Selection, id: SymbolId) -> u16 {
+    fn index_for(&mut self, cx: &Cx, inputs: &Inputs, selection: &Selection, id: SymbolId) -> u16 {
         let def = selection.def(id);
         let shared = inputs.shared_object(def.file());
         let Ok(at) = shared.defined.binary_search_by_key(&def.index(), |s| s.index) else { return 1 };
@@ -239,6 +239,10 @@ impl NeededVersions {
         let Some(name) =
             shared.versions.get(usize::from(version)).copied().filter(|n| version > 1 && !n.is_empty())
         else {
+            if cx.config.default_imported_symver && shared.versions.is_empty() {
+                let is_weak = selection.references[id.index()] & seen::STRONG == 0;
+                return self.add(def.file(), shared.soname, is_weak);
+            }
             return 1;
         };
         let is_weak = selection.references[id.index()] & seen::STRONG == 0;

@@ -28,6 +28,7 @@ use crate::context::Cx;
 use crate::debug_names;
 use crate::dynamic;
 use crate::emit;
+use crate::exports;
 use crate::fold;
 use crate::gdb_index;
 use crate::image::Image;
@@ -143,7 +144,7 @@ fn compile(cx: &Cx, ingested: &mut Ingested) -> Result<Option<Compiled>, Failed>
     let (mut provided, (scripts, lists)) = if is_relocatable {
         (relocatable::provide(symbols, &assignments), Default::default())
     } else {
-        (select::provide(cx.config, symbols, &assignments), read_lists(cx, opened)?)
+        (select::provide(cx.config, symbols, &assignments), read_lists(cx, inputs, opened)?)
     };
     let selection = plugin::select(cx, inputs, symbols, &mut provided, &scripts, &lists);
     let inputs = &*inputs;
@@ -194,7 +195,7 @@ fn link_inputs(
         let assignments = assignments(cx.config, opened);
         return relocatable::link(cx, inputs, symbols, &assignments, opened, compiled);
     }
-    let (scripts, lists) = read_lists(cx, opened)?;
+    let (scripts, lists) = read_lists(cx, inputs, opened)?;
     let mut provided = select::provide(cx.config, &mut symbols, &assignments(cx.config, opened));
     let selection = select::select(cx, inputs, &mut symbols, &mut provided, &scripts, &lists)?;
     if let Some(compiled) = compiled {
@@ -211,6 +212,7 @@ fn link_inputs(
     let inputs: &Inputs = inputs;
     crate::listing::report(cx, inputs, &symbols, &selection, opened);
     crate::backrefs::warn(cx, inputs, &symbols, &selection, opened);
+    crate::dependencies::print(cx, inputs, &symbols, &selection);
     crate::why_extract::write(cx, inputs, &symbols, &selection)?;
 
     let seed = seed();
@@ -573,7 +575,11 @@ pub(crate) fn finish(cx: &Cx, result: Result<(), FlowError<Failed>>) -> Result<(
 }
 
 /// Version scripts and dynamic lists.
-fn read_lists(cx: &Cx, opened: &Opened) -> Result<(Vec<crate::script::VersionScript>, SymbolList), Failed> {
+fn read_lists(
+    cx: &Cx,
+    inputs: &Inputs,
+    opened: &Opened,
+) -> Result<(Vec<crate::script::VersionScript>, SymbolList), Failed> {
     let read = |path: &std::path::Path| {
         crate::open::map_file(path).map_err(|error| {
             let why = crate::open::reason(&error);
@@ -596,6 +602,7 @@ fn read_lists(cx: &Cx, opened: &Opened) -> Result<(Vec<crate::script::VersionScr
         let parsed = parse_version_script(&text, "--default-symver");
         scripts.push(parsed.map_err(|error| cx.problems.fail(Problem::error(error.to_string())))?);
     }
+    scripts.extend(exports::listed(cx, inputs)?);
     let mut lists = cx.config.export_dynamic_symbols.clone();
     for path in cx.config.dynamic_lists.iter().chain(&cx.config.export_dynamic_symbol_lists) {
         let parsed = parse_dynamic_list(read(path)?, &path.display().to_string());

@@ -90,7 +90,11 @@ pub fn order(
         sections::arrange(&sources, path, &places, &mut ranks);
     }
     if has_graph {
-        put_first(&call_graph::listed(&sources, &places), &places, &mut ranks);
+        let listed = call_graph::listed(&sources, &places);
+        if let Some(path) = &ordering.print_symbol_order {
+            symbols::write(&sources, &listed, path);
+        }
+        put_first(&listed, &places, &mut ranks);
     }
     if let Some(path) = &ordering.symbol_ordering_file {
         let listed = symbols::listed(&sources, path);

@@ -1,7 +1,7 @@
 //! Questions, messages, lists and profiles.
 
 use super::values::{choice, number, path};
-use super::{Area, Opt, Takes, flag, harmless, maybe, rejected, switch, value};
+use super::{Area, Opt, Takes, flag, harmless, maybe, switch, value};
 use crate::messages::Color;
 use stages::config::Profile;
 
@@ -136,7 +136,9 @@ const OPTIONS: &[Opt] = &[
             Ok(())
         },
     ),
-    rejected(&["print-dependencies"], Takes::Nothing, "which symbol pulls in which"),
+    flag(&["print-dependencies"], "Print which section of which file uses which for which symbol", |t| {
+        t.config.print_dependencies = true;
+    }),
     value(
         &["print-symbol-counts"],
         "FILE",
@@ -146,5 +148,13 @@ const OPTIONS: &[Opt] = &[
             Ok(())
         },
     ),
-    rejected(&["print-symbol-order"], Takes::Value("FILE"), "it belongs to --call-graph-ordering-file"),
+    value(
+        &["print-symbol-order"],
+        "FILE",
+        "Write the symbols of sections that a call graph has put in order to FILE",
+        |t, v| {
+            t.config.ordering.print_symbol_order = Some(path(v));
+            Ok(())
+        },
+    ),
 ];

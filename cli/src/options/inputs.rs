@@ -100,7 +100,10 @@ const OPTIONS: &[Opt] = &[
         t.default_script = Some(path(v));
         Ok(())
     }),
-    value(&["c", "mri-script"], "FILE", "Read a command file for the linker of MRI", crate::mri::read),
+    value(&["c", "mri-script"], "FILE", "Read a command file for the linker of MRI", |t, v| {
+        t.mri_scripts.push((t.config.inputs.len(), t.here, path(v)));
+        Ok(())
+    }),
     value(&["remap-inputs"], "GLOB=FILE", "Read FILE in place of inputs whose name matches GLOB", |t, v| {
         let (glob, file) = pair(v, "GLOB=FILE")?;
         t.config.remaps.push(Remap::One(glob.to_vec(), path(file)));

@@ -148,14 +148,32 @@ const OPTIONS: &[Opt] = &[
     flag(&["zero-to-bss"], "Give writable sections of zeros no room in the file", |t| {
         t.config.zero_to_bss = true;
     }),
-    rejected(&["split-by-file"], Takes::Maybe("SIZE"), "output sections split by size"),
-    rejected(&["split-by-reloc"], Takes::Maybe("COUNT"), "output sections split by relocations"),
+    maybe(
+        &["split-by-file"],
+        "SIZE",
+        "Under -r, begin another section for another file where one would have more than SIZE bytes (default 1)",
+        |t, v| {
+            t.config.split_by_file = Some(v.map_or(Ok(1), number)?);
+            Ok(())
+        },
+    ),
+    maybe(
+        &["split-by-reloc"],
+        "COUNT",
+        "Under -r, begin another section where one would have more than COUNT relocations (default 32768)",
+        |t, v| {
+            t.config.split_by_reloc = Some(v.map_or(Ok(32768), number)?);
+            Ok(())
+        },
+    ),
     foreign(
         &["embedded-relocs"],
         Takes::Nothing,
         "it is for position independent code of a machine without a GOT",
     ),
-    rejected(&["force-group-allocation"], Takes::Nothing, "groups resolved in relocatable output"),
+    flag(&["force-group-allocation"], "Under -r, make members of section groups ordinary sections", |t| {
+        t.config.force_group_allocation = true;
+    }),
     harmless(
         &["enable-non-contiguous-regions"],
         Takes::Nothing,

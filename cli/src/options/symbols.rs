@@ -72,14 +72,25 @@ const OPTIONS: &[Opt] = &[
         t.config.version_scripts.push(path(v));
         Ok(())
     }),
-    rejected(&["version-exports-section"], Takes::Value("SYMBOL"), "exports listed in a section"),
+    value(
+        &["version-exports-section"],
+        "VERSION",
+        "Export the symbols that sections .exports list, as VERSION, and no others",
+        |t, v| {
+            t.config.version_exports_section = Some(v.to_vec());
+            t.config.discard_sections.push(stages::exports::SECTION.to_vec());
+            Ok(())
+        },
+    ),
     switch(&["undefined-version"], "Let a version script name absent symbols (default)", |t, on| {
         t.config.no_undefined_version = !on;
     }),
     flag(&["default-symver"], "Version exported symbols by the soname, without a version script", |t| {
         t.config.default_symver = true;
     }),
-    rejected(&["default-imported-symver"], Takes::Nothing, "versions for imported symbols by soname"),
+    flag(&["default-imported-symver"], "Version imports from libraries without versions by the soname", |t| {
+        t.config.default_imported_symver = true;
+    }),
     value(&["exclude-libs"], "LIB,LIB,..", "Hide the symbols of these archives, or of ALL", |t, v| {
         exclude_libs(t, v);
         Ok(())
@@ -156,7 +167,10 @@ const OPTIONS: &[Opt] = &[
     flag(&["disable-multiple-abs-defs"], "Definitions of what -R brings along are errors", |t| {
         t.config.multiple_abs_defs_are_errors = true;
     }),
-    rejected(&["task-link"], Takes::Value("SYMBOL"), "task level linking"),
+    value(&["task-link"], "SYMBOL", "Same as -Ur, as ld has it for ELF", |t, _| {
+        t.relocatable = true;
+        Ok(())
+    }),
     flag(&["d", "dc", "dp"], "Allocate common symbols under -r, too", |t| t.config.define_common = true),
     rejected(&["detect-odr-violations"], Takes::Switch, "a check of the one definition rule"),
 ];

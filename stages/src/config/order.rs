@@ -19,6 +19,8 @@ pub struct Ordering {
     pub call_graph_sort: CallGraphSort,
     /// `--call-graph-ordering-file`: a call graph besides those in objects.
     pub call_graph_ordering_file: Option<PathBuf>,
+    /// `--print-symbol-order`: write the symbols of sections that a call graph has put in order here.
+    pub print_symbol_order: Option<PathBuf>,
     /// `--sort-common`.
     pub sort_common: CommonSort,
     /// `--unique=SECTION`: patterns of input sections that share their output section with nobody.
@@ -44,6 +46,7 @@ impl Default for Ordering {
             shuffles: Vec::new(),
             call_graph_sort: CallGraphSort::Hfsort,
             call_graph_ordering_file: None,
+            print_symbol_order: None,
             sort_common: CommonSort::None,
             unique: Vec::new(),
             unique_orphans: false,

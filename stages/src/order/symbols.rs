@@ -31,6 +31,33 @@ pub(super) fn listed(sources: &Sources, path: &Path) -> Vec<(SectionId, u32)> {
     listed
 }
 
+/// Writes the names of the symbols that are defined in listed sections, one a line, section by section
+/// (`--print-symbol-order`): a file for `--symbol-ordering-file`.
+pub(super) fn write(sources: &Sources, listed: &[(SectionId, u32)], path: &Path) {
+    let mut sections: Vec<(SectionId, u32)> = listed.to_vec();
+    sections.sort_unstable_by_key(|(_, number)| *number);
+    let mut text = Vec::new();
+    for (section, _) in sections {
+        let objects = &sources.selection.objects;
+        let position =
+            objects.partition_point(|id| sources.inputs.object(*id).section_base <= section.0).wrapping_sub(1);
+        let Some(object) = objects.get(position).map(|id| sources.inputs.object(*id)) else { continue };
+        let index = section.0 - object.section_base;
+        for symbol in 1..object.symbols.len() {
+            let kind = object.symbols[symbol].st_type();
+            if object.symbol_section(symbol) == index && kind != STT_SECTION && kind != STT_FILE {
+                text.extend_from_slice(object.symbol_name(symbol));
+                text.push(b'\n');
+            }
+        }
+    }
+    if let Err(error) = std::fs::write(path, text) {
+        let why = crate::open::reason(&error);
+        let message = format!("--print-symbol-order: cannot write {}: {why}", path.display());
+        sources.cx.problems.push(Problem::error(message));
+    }
+}
+
 /// The sections that can be moved of the symbols of these names, each with the name's number: those of global symbols
 /// first, then those of local ones in the order of the command line. `file` says who names them, for warnings.
 pub(super) fn sections_of(

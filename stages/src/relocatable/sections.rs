@@ -8,6 +8,9 @@
 //!   without an end, contents that relocations change;
 //! - sections that follow others by SHF_LINK_ORDER, unless those joined, too.
 //!
+//! Options make groups ordinary sections (`--force-group-allocation`) and begin another output section of the same name
+//! where one has enough (`--split-by-file`, `--split-by-reloc`).
+//!
 //! The inputs of `.eh_frame` are put back to back and without the zero that ends them all but in the last one: four
 //! zero bytes, even of padding, end the table for its readers.
 //!
@@ -15,6 +18,7 @@
 //! symbols, which follow from the places.
 
 use super::kept::{Kept, group_members, link_of};
+use crate::config::Config;
 use crate::context::Cx;
 use crate::model::{Inputs, Object, Section, SectionKind};
 use crate::select::Selection;
@@ -190,6 +194,7 @@ struct Key {
 pub fn join(cx: &Cx, inputs: &Inputs, selection: &Selection, kept: &Kept) -> Joined {
     let nowhere = Place { output: Place::NOWHERE, offset: 0 };
     let mut joining = Joining {
+        config: cx.config,
         kept,
         joined: Joined { places: vec![nowhere; inputs.section_bound], ..Joined::default() },
         by_key: HashMap::new(),
@@ -217,6 +222,7 @@ fn is_stack_note(object: &Object, index: usize) -> bool {
 }
 
 struct Joining<'a> {
+    config: &'a Config,
     kept: &'a Kept,
     joined: Joined,
     by_key: HashMap<Key, u32>,
@@ -228,6 +234,9 @@ impl Joining<'_> {
     /// The groups of an object that stay. Says by section: the group it belongs to.
     fn add_groups(&mut self, object: &Object, position: u32) -> HashMap<usize, u32> {
         let mut grouped = HashMap::new();
+        if self.config.force_group_allocation {
+            return grouped;
+        }
         for (index, section) in object.sections.iter().enumerate() {
             if section.sh_type != SHT_GROUP || !self.kept.has(object, index) {
                 continue;
@@ -303,6 +312,10 @@ impl Joining<'_> {
             || object.apart.binary_search(&section.output).is_ok()
             || section.has(SHF_COMPRESSED)
             || is_merge && !can_join(section, entsize, !object.relocations(section).is_empty());
+        let relocations = self.kept.relocations(object, position as usize, index);
+        let is_full = self.by_key.get(&key).is_some_and(|output| {
+            is_full(self.config, &self.joined.sections[*output as usize], position, size, relocations)
+        });
         let sections = &mut self.joined.sections;
         let mut make = || {
             let mut made = JoinedSection::new(key.name, key.sh_type, key.flags);
@@ -311,6 +324,10 @@ impl Joining<'_> {
             sections.push(made);
             sections.len() as u32 - 1
         };
+        // Unwind records are one table.
+        if is_full && !is_alone && !is_eh_frame {
+            self.by_key.insert(key, make());
+        }
         let output = if is_alone { make() } else { *self.by_key.entry(key).or_insert_with(make) };
         let joined = &mut self.joined.sections[output as usize];
         if joined.entsize != entsize {
@@ -336,12 +353,20 @@ impl Joining<'_> {
         });
         joined.size = offset.saturating_add(size);
         joined.align_log2 = joined.align_log2.max(section.align_log2);
-        joined.relocations += self.kept.relocations(object, position as usize, index);
+        joined.relocations += relocations;
         self.joined.places[object.section_id(index).index()] = Place { output, offset };
         if let Some(group) = group {
             self.joined.groups[group as usize].members.push(output);
         }
     }
+}
+
+/// Whether options want a section of the object at `position` to begin an output section of its own, behind `joined`.
+fn is_full(config: &Config, joined: &JoinedSection, position: u32, size: u64, relocations: u64) -> bool {
+    let is_other_file = joined.members.last().is_some_and(|last| last.position != position);
+    let is_too_large = |limit| is_other_file && joined.size.saturating_add(size) > limit;
+    let has_too_many = |limit| relocations > 0 && joined.relocations > 0 && joined.relocations + relocations > limit;
+    config.split_by_file.is_some_and(is_too_large) || config.split_by_reloc.is_some_and(has_too_many)
 }
 
 /// The name of a section in the output. Inflated sections of the older form are ordinary ones.
