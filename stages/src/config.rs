@@ -13,7 +13,7 @@ mod order;
 
 pub use fold::{Folding, Icf};
 pub use lto::{Lto, LtoWord, Plugin};
-pub use order::{CallGraphSort, CommonSort, Ordering, Permutation, SectionSort, Shuffle};
+pub use order::{Arranged, CallGraphSort, CommonSort, Group, Ordering, Permutation, SectionSort, Shuffle};
 
 use crate::reproduce::Reproduction;
 use crate::script::{Expr, SymbolList};

@@ -13,9 +13,11 @@
 //! apart, so that the file has no holes. With `-n` code and read-only data are one segment and nothing is aligned to pages
 //! in the file; with `-N` there is one segment for everything, writable, and no page matters.
 
+mod arranged;
 mod flat;
 
-pub use crate::config::Magic;
+pub use crate::config::{Arranged, Magic};
+pub use arranged::unplaced;
 pub use flat::flatten;
 
 use crate::elf::SHF_X86_64_LARGE;
@@ -55,6 +57,8 @@ pub struct Shape {
     pub rodynamic: bool,
     /// `--section-start`: fixed addresses.
     pub starts: Vec<(Vec<u8>, u64)>,
+    /// `--section-order`: the order of loaded sections, if it is not the usual one.
+    pub arrangement: Vec<Arranged>,
     /// Address of the first segment of read-only data behind code.
     pub rodata_start: Option<u64>,
     /// Address of the first segment of data far from code.
@@ -281,6 +285,9 @@ pub fn order(sections: &[OutputSection], shape: &Shape) -> Vec<u32> {
     let mut order: Vec<u32> =
         (0..sections.len() as u32).filter(|i| !sections[*i as usize].members.is_empty()).collect();
     order.sort_by_key(|i| class_of(&sections[*i as usize], shape));
+    if !shape.arrangement.is_empty() {
+        arranged::arrange(&mut order, sections, &shape.arrangement);
+    }
     order
 }
 
@@ -320,6 +327,11 @@ fn place_all<'a>(
     for position in order {
         let section = &sections[*position as usize];
         let mut align = 1u64 << section.align_log2;
+        if !shape.arrangement.is_empty() {
+            let (start, least) = arranged::start_of(*position, order, sections, &shape.arrangement);
+            state.wanted = start;
+            align = align.max(least);
+        }
         if section.has(SHF_TLS) && std::mem::take(&mut is_first_tls) {
             align = align.max(tls_align);
         }
@@ -361,6 +373,8 @@ struct Placer<'a> {
     step: u64,
     header_size: u64,
     image_end: u64,
+    /// Where the next section must start.
+    wanted: Option<u64>,
 }
 
 /// Whether a section continues the PT_LOAD of the one before it.
@@ -439,6 +453,7 @@ impl<'a> Placer<'a> {
             step: if shape.magic == Magic::Zmagic { page } else { strictest },
             header_size,
             image_end: shape.image_base + header_size,
+            wanted: None,
         }
     }
 
@@ -494,7 +509,7 @@ impl<'a> Placer<'a> {
     fn start_segment_for(&mut self, section: &OutputSection, align: u64) {
         let fixed =
             self.shape.starts.iter().rfind(|(name, _)| name == section.name).map(|(_, address)| *address);
-        let fixed = fixed.or_else(|| self.segment_start(section));
+        let fixed = fixed.or(self.wanted.take()).or_else(|| self.segment_start(section));
         let is_gap = |load: &Load| {
             load.memory_end - load.address > load.file_end - load.offset && section.sh_type != SHT_NOBITS
         };

@@ -10,6 +10,8 @@
 //! Order: by [`crate::model::Section::order`] (initialisation priority, hot and cold code), or by [`Order`] if options
 //! ask for one, then by command line.
 
+mod padding;
+
 use crate::chunks::Chunk;
 use crate::context::Cx;
 use crate::liveness::LiveSet;
@@ -18,6 +20,7 @@ use crate::model::{Inputs, OutputName, SectionId, SectionKind};
 use crate::order::Order;
 use crate::parse::output_flags;
 use crate::select::Selection;
+use padding::Padding;
 use object::elf::{
     SHF_ALLOC, SHF_MERGE, SHF_STRINGS, SHT_FINI_ARRAY, SHT_INIT_ARRAY, SHT_NOBITS, SHT_NOTE,
     SHT_PREINIT_ARRAY, SHT_PROGBITS,
@@ -205,7 +208,15 @@ pub fn gather(
     [loaded, debug]: [&Merged; 2],
 ) -> Outputs {
     let gathered = cx.pool.map("size/gather", selection.objects.len(), 8, |i| {
-        gather_object(inputs.object(selection.objects[i]), &names.maps[i], live, order, names.names.len())
+        let padding = cx.config.ordering.padding_seed.map(|seed| Padding::new(seed, i));
+        gather_object(
+            inputs.object(selection.objects[i]),
+            &names.maps[i],
+            live,
+            order,
+            names.names.len(),
+            padding,
+        )
     });
     let mut sections: Vec<OutputSection> = names
         .names
@@ -308,6 +319,7 @@ fn gather_object(
     live: &LiveSet,
     order: Option<&Order>,
     outputs: usize,
+    mut padding: Option<Padding>,
 ) -> (ObjectSections, Vec<Kind>) {
     let mut kinds = vec![Kind { flags: 0, sh_type: SHT_NOBITS }; outputs];
     let mut keyed: Vec<(u32, u32, u32)> = Vec::new();
@@ -342,7 +354,8 @@ fn gather_object(
             result.blocks.push(Block { output, order, first, count: 0, size: 0, align_log2: 0 });
         }
         if let Some(block) = result.blocks.last_mut() {
-            let start = block.size.next_multiple_of(section.align());
+            let room = padding.as_mut().map_or(0, |padding| padding.before(object, section));
+            let start = (block.size + room).next_multiple_of(section.align());
             result.order.push(index);
             result.inner.push(start);
             block.size = start + section.size;

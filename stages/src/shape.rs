@@ -1,9 +1,9 @@
 //! What shapes the image: options and the wishes of inputs, as `layout` takes them.
 
 use crate::arch::target;
-use crate::config::{Format, Magic, OutputKind, SeparateCode};
+use crate::config::{Arranged, Format, Magic, OutputKind, SeparateCode};
 use crate::context::Cx;
-use crate::layout::{Layout, Shape, flatten, layout};
+use crate::layout::{Layout, Shape, flatten, layout, unplaced};
 use crate::model::Inputs;
 use crate::outputs::Outputs;
 use crate::report::Problem;
@@ -33,6 +33,12 @@ pub fn shape(cx: &Cx, inputs: &Inputs, selection: &Selection, outputs: &Outputs)
     let phdr = has_interpreter || config.is_executable() && config.is_pic();
     let is_paged = config.magic == Magic::Zmagic;
     let has_headers = config.format == Format::Elf;
+    let arrangement = config.ordering.section_order.clone();
+    for section in unplaced(&outputs.sections, &arrangement).iter().filter(|_| !arrangement.is_empty()) {
+        let name = String::from_utf8_lossy(section.name);
+        cx.problems.push(Problem::error(format!("--section-order: no place for section {name}")));
+    }
+    let has_loaded_headers = arrangement.is_empty() || arrangement.contains(&Arranged::Headers);
     Shape {
         image_base,
         page_size,
@@ -43,7 +49,7 @@ pub fn shape(cx: &Cx, inputs: &Inputs, selection: &Selection, outputs: &Outputs)
         stack: stack_flags(cx, inputs, selection),
         stack_size: config.z.stack_size,
         marks: marks(cx),
-        phdr: phdr && has_headers,
+        phdr: phdr && has_headers && has_loaded_headers,
         rodynamic: config.z.rodynamic,
         starts: config.section_starts.clone(),
         rodata_start: config.rodata_segment,
@@ -53,7 +59,8 @@ pub fn shape(cx: &Cx, inputs: &Inputs, selection: &Selection, outputs: &Outputs)
         magic: config.magic,
         has_headers,
         // Without pages only programs that look for their own headers have them in memory.
-        loads_headers: has_headers && (is_paged || phdr),
+        loads_headers: has_headers && (is_paged || phdr) && has_loaded_headers,
+        arrangement,
     }
 }
 

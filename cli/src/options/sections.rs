@@ -1,8 +1,9 @@
 //! Which sections stay, which are folded and in what order they stand.
 
-use super::values::{choice, number, path};
-use super::{Area, Opt, Takes, UNSUPPORTED, flag, foreign, harmless, maybe, rejected, switch, value};
-use stages::config::{CallGraphSort, CommonSort, Icf, Permutation, SectionSort, Shuffle};
+use super::values::{choice, number, page_size, path};
+use super::{Answer, Area, Opt, Takes, UNSUPPORTED, flag, foreign, harmless, maybe, rejected, switch, value};
+use crate::typed::Typed;
+use stages::config::{Arranged, CallGraphSort, Group, CommonSort, Icf, Permutation, SectionSort, Shuffle};
 
 pub const AREA: Area = Area { title: "Sections", options: OPTIONS };
 
@@ -103,7 +104,12 @@ const OPTIONS: &[Opt] = &[
             Ok(())
         },
     ),
-    rejected(&["section-order"], Takes::Value("ORDER"), "output sections in a given order"),
+    value(
+        &["section-order"],
+        "ORDER",
+        "Order of loaded sections: EHDR PHDR TEXT RODATA DATA BSS, names, =ADDRESS, %ALIGNMENT",
+        section_order,
+    ),
     maybe(
         &["shuffle-sections"],
         "SEED|GLOB=SEED",
@@ -117,7 +123,10 @@ const OPTIONS: &[Opt] = &[
         let all = Shuffle { glob: b"*".to_vec(), kind: Permutation::Reverse };
         t.config.ordering.shuffles.push(all);
     }),
-    rejected(&["randomize-section-padding"], Takes::Value("SEED"), "random padding"),
+    value(&["randomize-section-padding"], "SEED", "Leave some room between sections, here and there", |t, v| {
+        t.config.ordering.padding_seed = Some(number(v)?);
+        Ok(())
+    }),
     rejected(&["bp-startup-sort"], Takes::Value("none|function"), "sections in the order of first use"),
     rejected(&["bp-compression-sort"], Takes::Value("none|function|data|both"), "similar sections together"),
     maybe(
@@ -186,6 +195,32 @@ const OPTIONS: &[Opt] = &[
     ),
     harmless(&["optimize-bb-jumps"], Takes::Switch, "jumps to the next block are merely not removed"),
 ];
+
+/// Reads `--section-order`. Headers can only stand in front; an address before them is that of the image.
+fn section_order(t: &mut Typed, value: &[u8]) -> Answer {
+    let mut list = Vec::new();
+    for word in value.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()) {
+        let has_sections = list.iter().any(|item| matches!(item, Arranged::Section(_) | Arranged::Group(_)));
+        let item = match word {
+            b"EHDR" | b"PHDR" if has_sections => return Err("headers can only stand in front".to_string()),
+            b"EHDR" | b"PHDR" => Arranged::Headers,
+            b"TEXT" => Arranged::Group(Group::Text),
+            b"RODATA" => Arranged::Group(Group::Rodata),
+            b"DATA" => Arranged::Group(Group::Data),
+            b"BSS" => Arranged::Group(Group::Bss),
+            [b'=', address @ ..] => Arranged::Address(number(address)?),
+            [b'%', align @ ..] => Arranged::Align(page_size(align)?),
+            [b'!', ..] => return Err("symbols in the order are not supported; use --defsym".to_string()),
+            name => Arranged::Section(name.to_vec()),
+        };
+        if let (Arranged::Headers, Some(Arranged::Address(address))) = (&item, list.last()) {
+            t.config.image_base = Some(*address);
+        }
+        list.push(item);
+    }
+    t.config.ordering.section_order = list;
+    Ok(())
+}
 
 /// Reads `--shuffle-sections`: nothing, a number (mold's form), or a glob and a number (lld's).
 fn shuffle(value: Option<&[u8]>) -> Result<Shuffle, String> {

@@ -19,6 +19,10 @@ pub struct Ordering {
     pub call_graph_sort: CallGraphSort,
     /// `--call-graph-ordering-file`: a call graph besides those in objects.
     pub call_graph_ordering_file: Option<PathBuf>,
+    /// `--section-order`: where loaded sections stand; empty for the usual order.
+    pub section_order: Vec<Arranged>,
+    /// `--randomize-section-padding`: the seed of what is left free between sections.
+    pub padding_seed: Option<u64>,
     /// `--print-symbol-order`: write the symbols of sections that a call graph has put in order here.
     pub print_symbol_order: Option<PathBuf>,
     /// `--sort-common`.
@@ -36,6 +40,34 @@ impl Ordering {
     }
 }
 
+/// An item of `--section-order`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Arranged {
+    /// `EHDR`, `PHDR`: the headers of the file.
+    Headers,
+    /// `=ADDRESS`: what follows starts there.
+    Address(u64),
+    /// `%NUMBER`: what follows starts at a multiple.
+    Align(u64),
+    /// A section by its name.
+    Section(Vec<u8>),
+    /// All sections of a kind that have no place of their own.
+    Group(Group),
+}
+
+/// Kinds of sections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    /// Code.
+    Text,
+    /// Data that is only read.
+    Rodata,
+    /// Data that is written.
+    Data,
+    /// Data that is zero at first.
+    Bss,
+}
+
 impl Default for Ordering {
     fn default() -> Self {
         Ordering {
@@ -46,6 +78,8 @@ impl Default for Ordering {
             shuffles: Vec::new(),
             call_graph_sort: CallGraphSort::Hfsort,
             call_graph_ordering_file: None,
+            section_order: Vec::new(),
+            padding_seed: None,
             print_symbol_order: None,
             sort_common: CommonSort::None,
             unique: Vec::new(),

@@ -67,6 +67,7 @@ mod tests {
             phdr: false,
             rodynamic: false,
             starts: vec![(b".data".to_vec(), 0x1100)],
+            arrangement: Vec::new(),
             rodata_start: None,
             ldata_start: None,
             merge_rodata_with_code: false,
