@@ -351,8 +351,8 @@ mod tests {
         assert_eq!(messages(&["--threads=0"]), ["--threads=0: expected a number above 0"]);
         assert_eq!(messages(&["--icf=some"]), ["--icf=some: expected none, safe or all"]);
         assert_eq!(
-            messages(&["--task-link=x", "--embedded-relocs"]),
-            ["--task-link=x: not supported yet", "--embedded-relocs: has no meaning for this target"]
+            messages(&["--split-stack-adjust-size=1", "--embedded-relocs"]),
+            ["--split-stack-adjust-size=1: not supported yet", "--embedded-relocs: has no meaning for this target"]
         );
     }
 

@@ -144,6 +144,8 @@ pub struct Config {
     /// `--warn-common`.
     pub warn_common: bool,
 
+    /// `--detect-odr-violations`.
+    pub detect_odr_violations: bool,
     /// `--warn-backrefs`.
     pub warn_backrefs: bool,
     /// `--warn-backrefs-exclude`: globs of files whose symbols may be referred to from farther right.
@@ -694,6 +696,7 @@ impl Default for Config {
             no_define_common: false,
             fortran_common: true,
             warn_common: false,
+            detect_odr_violations: false,
             warn_backrefs: false,
             warn_backrefs_exclude: Vec::new(),
             gc_sections: false,

@@ -58,5 +58,6 @@ pub mod arch;
 pub mod script;
 pub mod demangle;
 pub mod shlib;
+pub mod odr;
 pub mod source_line;
 pub mod suggest;

@@ -212,6 +212,7 @@ fn link_inputs(
     let inputs: &Inputs = inputs;
     crate::listing::report(cx, inputs, &symbols, &selection, opened);
     crate::backrefs::warn(cx, inputs, &symbols, &selection, opened);
+    crate::odr::check(cx, inputs, &symbols, &selection);
     crate::dependencies::print(cx, inputs, &symbols, &selection);
     crate::why_extract::write(cx, inputs, &symbols, &selection)?;
 

@@ -3,7 +3,7 @@
 //! In: an [`Object`], a section of it, an offset. Out: a [`Description`], as far as the object can tell: the
 //! line from its DWARF sections, the enclosing function or variable from its symbol table.
 //! Not here: which places are worth it. Only problems that are shown are explained ([`explain`]), after the
-//! link has failed, so a link that succeeds never comes here.
+//! link has failed, so a link that succeeds never comes here (but for `--detect-odr-violations`, by [`Lines`]).
 //!
 //! The debug sections of an object are not relocated yet, and its sections have no addresses. So every section
 //! is given one of its own, [`base`], far from all others; the relocations are applied to copies of the debug
@@ -49,6 +49,21 @@ pub fn explain(cx: &Cx, inputs: &Inputs) {
         let sections = debug.entry(place.file).or_insert_with(|| debug_sections(object));
         Some(describe(cx, object, sections.as_ref(), place))
     });
+}
+
+/// Source lines of definitions, for a check that is made while the link goes well.
+#[derive(Default)]
+pub struct Lines {
+    debug: HashMap<u32, Option<DwarfSections<Vec<u8>>>>,
+}
+
+impl Lines {
+    /// File and line that the code at a place of an object comes from, if the object tells.
+    pub fn of_code(&mut self, object: &Object, place: Place) -> Option<(String, u64)> {
+        let sections = self.debug.entry(place.file).or_insert_with(|| debug_sections(object));
+        let dwarf = sections.as_ref()?.borrow(|bytes| EndianSlice::new(bytes, LittleEndian));
+        line_of_code(&dwarf, base(place.section).checked_add(place.offset)?)
+    }
 }
 
 /// What is known about a place.

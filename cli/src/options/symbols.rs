@@ -1,7 +1,7 @@
 //! Symbols: entry point, definitions, exports, versions and what to do about undefined ones.
 
 use super::values::{choice, list, pair, path};
-use super::{Answer, Area, Opt, Takes, flag, rejected, switch, value};
+use super::{Answer, Area, Opt, flag, switch, value};
 use crate::typed::Typed;
 use stages::config::{Bsymbolic, ExcludeLibs, UnresolvedPolicy};
 use stages::script::parse_expr;
@@ -172,7 +172,11 @@ const OPTIONS: &[Opt] = &[
         Ok(())
     }),
     flag(&["d", "dc", "dp"], "Allocate common symbols under -r, too", |t| t.config.define_common = true),
-    rejected(&["detect-odr-violations"], Takes::Switch, "a check of the one definition rule"),
+    switch(
+        &["detect-odr-violations"],
+        "Say which C++ functions have definitions of different size in different source lines",
+        |t, on| t.config.detect_odr_violations = on,
+    ),
 ];
 
 fn defsym(t: &mut Typed, v: &[u8]) -> Answer {

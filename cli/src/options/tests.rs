@@ -192,7 +192,7 @@ fn words_of_the_trade_are_known() {
         -z start-stop-visibility=hidden -z rodynamic -z nosectionheader -z dynamic-undefined-weak -z nognustack \
         -T x -Map=x -M --print-map --cref --compress-debug-sections=zstd --emit-relocs -q --just-symbols=x -b binary --oformat=binary -N -n --print-symbol-counts=x --gdb-index --separate-debug-file";
     assert_eq!(problems(&words.split_whitespace().collect::<Vec<_>>()), []);
-    let refused = "--task-link x --embedded-relocs";
+    let refused = "--split-stack-adjust-size 1 --embedded-relocs";
     let problems = problems(&refused.split_whitespace().collect::<Vec<_>>());
     assert!(problems.iter().all(|p| is_refusal(&p.message)), "{problems:?}");
     assert_eq!(problems.len(), 2);
