@@ -231,6 +231,10 @@ fn contradictions(config: &Config) -> Vec<Problem> {
         z.retpolineplt && (z.ibt || z.ibtplt || z.shstk),
         "-z retpolineplt contradicts -z ibt, -z ibtplt and -z shstk: a shadow stack forbids such entries to return",
     );
+    check(
+        z.ifunc_noplt && z.text && config.kind != OutputKind::Relocatable,
+        "-z ifunc-noplt needs -z notext: the dynamic loader has to write to code",
+    );
     check(z.retpolineplt && z.mark_plt, "-z retpolineplt contradicts -z mark-plt: its jumps cannot be replaced");
     let is_flat = config.format == Format::Binary;
     check(is_flat && config.kind == OutputKind::Relocatable, "-r and --oformat=binary contradict each other");

@@ -583,6 +583,8 @@ pub struct ZFlags {
     /// `indirect-extern-access`: code reaches data of other modules through the GOT alone, and says so; `Some(false)` takes
     /// back what inputs say.
     pub indirect_extern_access: Option<bool>,
+    /// `ifunc-noplt`: direct uses of indirect functions become dynamic relocations.
+    pub ifunc_noplt: bool,
     /// `retpolineplt`: PLT entries without indirect jumps.
     pub retpolineplt: bool,
     /// `rel`: dynamic relocations have no addends (`rela` is the default).
@@ -803,6 +805,7 @@ impl Default for ZFlags {
             memory_seal: false,
             mark_plt: false,
             indirect_extern_access: None,
+            ifunc_noplt: false,
             retpolineplt: false,
             rel: false,
             wxneeded: false,

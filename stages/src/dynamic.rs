@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::context::Cx;
 use crate::intern::Symbols;
 use crate::model::{FileId, Inputs, SymbolId};
+use crate::report::Problem;
 use crate::scan::Scan;
 use crate::select::{Class, Selection, VERSION_HIDDEN, seen};
 use crate::tables::{NO_SLOT, SymbolRef, Tables};
@@ -159,6 +160,10 @@ pub fn collect(
 ) -> Dynamic {
     let mut dynamic = Dynamic { exists: crate::select::is_dynamic(cx, selection), ..Dynamic::default() };
     if !dynamic.exists {
+        if cx.config.z.ifunc_noplt && scan.needs.iter().any(|need| need.has(Need::DYNAMIC_SYMBOL)) {
+            let message = "-z ifunc-noplt: without a dynamic symbol table nobody could find indirect functions";
+            cx.problems.push(Problem::error(message));
+        }
         return dynamic;
     }
     for id in &selection.shared {
@@ -170,7 +175,9 @@ pub fn collect(
     let is_chosen = |id: &SymbolId| {
         let state = selection.state(*id);
         let is_used = scan.needs[id.index()] != Need::NOTHING;
-        state.is_exported() || state.is_imported() && is_used || !copied.is_empty() && copied.contains(id)
+        // The loader is asked for an indirect function by its name, exported or not.
+        let is_left = cx.config.z.ifunc_noplt && scan.needs[id.index()].has(Need::DYNAMIC_SYMBOL);
+        is_left || state.is_exported() || state.is_imported() && is_used || !copied.is_empty() && copied.contains(id)
     };
     let all = (0..selection.states.len() as u32).map(SymbolId);
     let chosen = crate::tables::in_order(selection, symbols, all.filter(is_chosen));

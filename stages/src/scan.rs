@@ -112,6 +112,7 @@ pub fn environment(cx: &Cx, is_writable: bool) -> Environment {
         may_write: is_writable || !config.z.text,
         may_relax: config.relax,
         may_copy: config.may_copy(),
+        keeps_ifuncs: config.z.ifunc_noplt,
     }
 }
 
@@ -216,13 +217,13 @@ impl Scanning<'_> {
                             result.relr.push((index, offset));
                         }
                         Plan::Relative => result.relative += 1,
-                        Plan::Symbolic => result.symbolic += 1,
+                        Plan::Symbolic | Plan::LeftToLoader => result.symbolic += 1,
                         Plan::GeneralToLocal | Plan::GeneralToInitial | Plan::LocalDynamicToLocal => {
                             skip = true
                         }
                         _ => {}
                     }
-                    if matches!(plan, Plan::Relative | Plan::Symbolic) {
+                    if matches!(plan, Plan::Relative | Plan::Symbolic | Plan::LeftToLoader) {
                         result.has_text_relocations |= !is_writable;
                     }
                 }

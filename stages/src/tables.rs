@@ -277,7 +277,8 @@ impl Tables {
             slots.descriptor = self.take_got(&[GotSlot::Descriptor(symbol), GotSlot::Zero]);
         }
         slots.is_canonical = need.has(Need::CANONICAL_PLT);
-        if is_ifunc {
+        // With `-z ifunc-noplt` the loader may be all that needs it.
+        if is_ifunc && need != Need::DYNAMIC_SYMBOL {
             // The address of an IFUNC is its PLT entry, whoever asks for it.
             slots.plt = PltPlace::Ifunc(self.ifuncs.len() as u32);
             self.ifuncs.push(symbol);

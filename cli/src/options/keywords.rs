@@ -4,7 +4,7 @@
 //! is warned about and ignored, as GNU ld does it.
 
 use super::values::{choice, number, page_size, pair};
-use super::{Answer, Opt, Takes, UNSUPPORTED, flag, foreign, harmless, rejected, switch, value};
+use super::{Answer, Opt, Takes, UNSUPPORTED, flag, foreign, harmless, switch, value};
 use crate::typed::Typed;
 use stages::config::{CetReport, SeparateCode, UnresolvedPolicy, Visibility};
 
@@ -163,7 +163,9 @@ pub const KEYWORDS: &[Opt] = &[
         t.config.z.retpolineplt = true;
     }),
     foreign(&["hazardplt"], Takes::Nothing, "hazard barriers are for processors that expose their pipeline"),
-    rejected(&["ifunc-noplt"], Takes::Nothing, "calls of indirect functions without a PLT"),
+    flag(&["ifunc-noplt"], "Leave calls of indirect functions to the dynamic loader (needs -z notext)", |t| {
+        t.config.z.ifunc_noplt = true;
+    }),
     flag(&["wxneeded"], "Write a PT_OPENBSD_WXNEEDED header", |t| t.config.z.wxneeded = true),
     flag(&["nobtcfi"], "Write a PT_OPENBSD_NOBTCFI header", |t| t.config.z.nobtcfi = true),
     flag(&["lam-u48"], "Mark the output for linear address masking, 48 bits and 57", |t| {

@@ -207,6 +207,8 @@ struct Asked<'a> {
     section: u32,
     /// Address of the field.
     place: u64,
+    /// Type of the dynamic relocation.
+    r_type: u32,
     /// Without a symbol.
     is_relative: bool,
     /// In `.relr.dyn`.
@@ -240,9 +242,10 @@ fn for_each_asked<'a>(
                 continue;
             }
             let plan = target::plan(row, facts, env, Some((section.contents, offset as usize)));
-            let is_relative = match plan {
-                Ok((Plan::Relative, _)) => true,
-                Ok((Plan::Symbolic, _)) => false,
+            let (is_relative, r_type) = match plan {
+                Ok((Plan::Relative, _)) => (true, rel::RELATIVE),
+                Ok((Plan::Symbolic, _)) => (false, rel::SYMBOLIC),
+                Ok((Plan::LeftToLoader, _)) => (false, row.number),
                 Ok((Plan::GeneralToLocal | Plan::GeneralToInitial | Plan::LocalDynamicToLocal, _)) => {
                     skip = true;
                     continue;
@@ -250,7 +253,8 @@ fn for_each_asked<'a>(
                 _ => continue,
             };
             let is_packed = is_relative && fits_relr(image.cx, section.align_log2, offset);
-            visit(Asked { relocation, section: index, place: address + offset, is_relative, is_packed });
+            let place = address + offset;
+            visit(Asked { relocation, section: index, place, r_type, is_relative, is_packed });
         }
     }
 }
@@ -277,7 +281,7 @@ fn write_object(image: &Image, position: usize, writer: &mut Writer, is_relative
             image.reference(position, object, relocation.r_sym(LE, false) as usize)
         {
             let addend = relocation.r_addend.get(LE) as u64;
-            writer.push(place, rel::SYMBOLIC, image.dynamic.index_of(id), addend);
+            writer.push(place, asked.r_type, image.dynamic.index_of(id), addend);
         }
     });
 }

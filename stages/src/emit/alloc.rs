@@ -142,7 +142,7 @@ impl Site<'_> {
         }
         let resolver = Answers { image, reference, address, facts };
         let place = self.address + offset as u64;
-        if plan == Plan::Symbolic && image.cx.config.z.rel {
+        if matches!(plan, Plan::Symbolic | Plan::LeftToLoader) && image.cx.config.z.rel {
             // The loader adds what it finds here to the symbol.
             return write_addend(row.field, offset, addend, out);
         }

@@ -71,7 +71,7 @@ pub fn apply(
     let known = |ok: bool| if ok { Ok(()) } else { Err(Overflow::UnknownCode) };
     let tp_offset = |extra: u64| at.symbol().wrapping_add(extra).wrapping_sub(at.thread_pointer());
     let value = match plan {
-        Plan::Nothing | Plan::Symbolic => return Ok(Applied::Done),
+        Plan::Nothing | Plan::Symbolic | Plan::LeftToLoader => return Ok(Applied::Done),
         Plan::Value | Plan::Relative => at.symbol().wrapping_add(a),
         Plan::Pc => pc(at.symbol()),
         Plan::PltPc => pc(at.plt()),

@@ -57,6 +57,8 @@ pub struct Environment {
     pub may_relax: bool,
     /// Copy relocations are allowed (not `-z nocopyreloc`).
     pub may_copy: bool,
+    /// Uses of indirect functions are left to the dynamic loader (`-z ifunc-noplt`).
+    pub keeps_ifuncs: bool,
 }
 
 /// Bits of what a symbol needs from the output's tables.
@@ -113,6 +115,8 @@ pub enum Plan {
     Relative,
     /// A dynamic relocation against the symbol.
     Symbolic,
+    /// This relocation as it stands becomes a dynamic one.
+    LeftToLoader,
     /// S + A - P
     Pc,
     /// L + A - P
@@ -189,6 +193,11 @@ pub fn plan(
         row.calculation,
         C::TlsGeneralDynamic | C::TlsModuleOffset | C::TlsInitialExec | C::TlsLocalExec | C::TlsDescriptor
     );
+    let is_direct = matches!(row.calculation, C::Absolute | C::PcRelative | C::Plt);
+    // A local one (not known as a function) has no name that the loader could ask for.
+    if env.keeps_ifuncs && is_ifunc && is_direct && facts.has(Facts::FUNCTION) {
+        return Ok((Plan::LeftToLoader, Need::DYNAMIC_SYMBOL));
+    }
     let is_zero_weak = facts.has(Facts::ABSOLUTE);
     if is_tls_row != facts.has(Facts::TLS)
         && !is_zero_weak
@@ -333,7 +342,7 @@ mod tests {
     fn plain_relocations_are_planned_as_such() {
         for row in (0..64).filter_map(row) {
             for facts in (0..=255).map(Facts).filter(|facts| is_plain_pc(row, *facts)) {
-                for bits in 0..32u8 {
+                for bits in 0..64u8 {
                     let has = |bit: u8| bits >> bit & 1 != 0;
                     let env = Environment {
                         is_pic: has(0),
@@ -341,6 +350,7 @@ mod tests {
                         may_write: has(2),
                         may_relax: has(3),
                         may_copy: has(4),
+                        keeps_ifuncs: has(5),
                     };
                     assert_eq!(plan(row, facts, env, Some((&[0; 16], 8))), Ok((Plan::Pc, Need::NOTHING)));
                 }
@@ -348,8 +358,14 @@ mod tests {
         }
     }
 
-    const EXE: Environment =
-        Environment { is_pic: false, is_shared: false, may_write: true, may_relax: true, may_copy: true };
+    const EXE: Environment = Environment {
+        is_pic: false,
+        is_shared: false,
+        may_write: true,
+        may_relax: true,
+        may_copy: true,
+        keeps_ifuncs: false,
+    };
     const PIE: Environment = Environment { is_pic: true, ..EXE };
     const SO: Environment = Environment { is_shared: true, ..PIE };
 
