@@ -10,6 +10,7 @@
 //! | `--shuffle-sections`, `--reverse-sections` | permutes the sections of an output section | lld, mold |
 //! | `--section-ordering-file` | sections of certain names together | gold (a list), GNU ld 2.43 (a script) |
 //! | `--call-graph-profile-sort` | functions that call each other together, in front | lld |
+//! | `--bp-compression-sort` | similar sections together | lld 20 |
 //! | `--symbol-ordering-file` | sections of certain symbols in front, in the order of the list | lld |
 //!
 //! They are applied in this order, so that a later line of the table has the last word; a list of symbols replaces the
@@ -22,6 +23,7 @@
 mod sort;
 mod sections;
 mod symbols;
+mod similar;
 mod call_graph;
 mod hfsort;
 mod cdsort;
@@ -69,6 +71,8 @@ pub fn order(
     let is_asked = ordering.symbol_ordering_file.is_some()
         || ordering.section_ordering_file.is_some()
         || ordering.sort_section != SectionSort::None
+        || ordering.similar_code
+        || ordering.similar_data
         || !ordering.shuffles.is_empty();
     let sources = Sources { cx, inputs, symbols, selection, live };
     let has_graph = ordering.symbol_ordering_file.is_none() && call_graph::is_there(&sources);
@@ -95,6 +99,9 @@ pub fn order(
             symbols::write(&sources, &listed, path);
         }
         put_first(&listed, &places, &mut ranks);
+    }
+    if ordering.similar_code || ordering.similar_data {
+        similar::arrange(&sources, &places, &mut ranks);
     }
     if let Some(path) = &ordering.symbol_ordering_file {
         let listed = symbols::listed(&sources, path);

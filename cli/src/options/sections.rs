@@ -1,7 +1,7 @@
 //! Which sections stay, which are folded and in what order they stand.
 
 use super::values::{choice, number, page_size, path};
-use super::{Answer, Area, Opt, Takes, UNSUPPORTED, flag, foreign, harmless, maybe, rejected, switch, value};
+use super::{Answer, Area, Opt, Takes, UNSUPPORTED, flag, foreign, harmless, maybe, switch, value};
 use crate::typed::Typed;
 use stages::config::{Arranged, CallGraphSort, Group, CommonSort, Icf, Permutation, SectionSort, Shuffle};
 
@@ -127,8 +127,26 @@ const OPTIONS: &[Opt] = &[
         t.config.ordering.padding_seed = Some(number(v)?);
         Ok(())
     }),
-    rejected(&["bp-startup-sort"], Takes::Value("none|function"), "sections in the order of first use"),
-    rejected(&["bp-compression-sort"], Takes::Value("none|function|data|both"), "similar sections together"),
+    value(&["bp-startup-sort"], "none|function", "Sections in the order of first use", |_, v| {
+        // That needs a profile of LLVM's with traces.
+        if choice(v, &[("none", true), ("function", false)])? { Ok(()) } else { Err(UNSUPPORTED.to_string()) }
+    }),
+    value(
+        &["bp-compression-sort"],
+        "none|function|data|both",
+        "Put similar sections together, so that the output packs better",
+        |t, v| {
+            let kinds = [
+                ("none", (false, false)),
+                ("function", (true, false)),
+                ("data", (false, true)),
+                ("both", (true, true)),
+            ];
+            let ordering = &mut t.config.ordering;
+            (ordering.similar_code, ordering.similar_data) = choice(v, &kinds)?;
+            Ok(())
+        },
+    ),
     maybe(
         &["unique"],
         "SECTION",

@@ -23,6 +23,10 @@ pub struct Ordering {
     pub section_order: Vec<Arranged>,
     /// `--randomize-section-padding`: the seed of what is left free between sections.
     pub padding_seed: Option<u64>,
+    /// `--bp-compression-sort`: sections of code that are alike stand together.
+    pub similar_code: bool,
+    /// `--bp-compression-sort`: sections of data that are alike stand together.
+    pub similar_data: bool,
     /// `--print-symbol-order`: write the symbols of sections that a call graph has put in order here.
     pub print_symbol_order: Option<PathBuf>,
     /// `--sort-common`.
@@ -80,6 +84,8 @@ impl Default for Ordering {
             call_graph_ordering_file: None,
             section_order: Vec::new(),
             padding_seed: None,
+            similar_code: false,
+            similar_data: false,
             print_symbol_order: None,
             sort_common: CommonSort::None,
             unique: Vec::new(),
