@@ -15,7 +15,7 @@ pub fn run(script: &Path, problems: &mut [Problem], limit: usize) {
     let errors = problems.iter_mut().filter(|problem| problem.severity == Severity::Error);
     let shown = if limit == 0 { usize::MAX } else { limit };
     for problem in errors.take(shown) {
-        let (what, name) = match &problem.about {
+        let (what, name) = match problem.about.as_deref() {
             Some(About::Library(name)) => ("missing-lib", name),
             Some(About::Symbol(name)) => ("undefined-symbol", name),
             None => continue,

@@ -148,8 +148,11 @@ mod tests {
         anstream::adapter::strip_bytes(&text).map(String::from_utf8_lossy).collect()
     }
 
-    const RULES: Rules =
-        Rules { style: Style { color: Color::Auto, warnings: true, visual_studio: false }, error_limit: 20, fatal_warnings: false };
+    const RULES: Rules = Rules {
+        style: Style { color: Color::Auto, warnings: true, visual_studio: false },
+        error_limit: 20,
+        fatal_warnings: false,
+    };
 
     #[test]
     fn a_problem_is_a_line_and_its_notes() {
@@ -172,7 +175,10 @@ mod tests {
         let style = Style { visual_studio: true, ..RULES.style };
         let problem = |note: &str| [Problem::error("undefined symbol: f").note(note)];
         assert_eq!(
-            shown(Rules { style, ..RULES }, &problem("referenced by a.c:3 (/s/a.c:3) in function main\n  a.o")),
+            shown(
+                Rules { style, ..RULES },
+                &problem("referenced by a.c:3 (/s/a.c:3) in function main\n  a.o")
+            ),
             "/s/a.c(3): error: undefined symbol: f\n\
              >>> referenced by a.c:3 (/s/a.c:3) in function main\n>>>   a.o\n"
         );

@@ -21,9 +21,9 @@
 use crate::options::path;
 use crate::options::values::{choice, number, text};
 use crate::typed::Typed;
-use std::path::Path;
 use stages::config::{Config, Format, InputName};
 use stages::script::parse_expr;
+use std::path::Path;
 
 /// Does as all command files of a command line say. Their inputs stand where `-c` stood.
 pub fn read_all(t: &mut Typed) {
@@ -116,14 +116,23 @@ mod tests {
     #[test]
     fn commands_are_options() {
         let mut t = Typed::default();
-        for line in ["* text", "; text", "name  out.elf", "LOAD a.o, b.o c.o ; three", "SECT .text=0x1000", "sect .data 32"] {
+        for line in [
+            "* text",
+            "; text",
+            "name  out.elf",
+            "LOAD a.o, b.o c.o ; three",
+            "SECT .text=0x1000",
+            "sect .data 32",
+        ] {
             assert_eq!(command(&mut t, line.as_bytes()), Ok(true), "{line}");
         }
         assert_eq!(t.config.output, path(b"out.elf"));
         assert_eq!(t.config.inputs.len(), 3);
         assert_eq!(t.config.section_starts, [(b".text".to_vec(), 0x1000), (b".data".to_vec(), 32)]);
         assert_eq!(command(&mut t, b"END"), Ok(false));
-        for wrong in ["NAME", "PUBLIC x", "PUBLIC =1", "SECT .text", "ORDER .text", "FORMAT srec", "nonsense 1"] {
+        for wrong in
+            ["NAME", "PUBLIC x", "PUBLIC =1", "SECT .text", "ORDER .text", "FORMAT srec", "nonsense 1"]
+        {
             assert!(command(&mut t, wrong.as_bytes()).is_err(), "{wrong}");
         }
     }

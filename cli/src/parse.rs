@@ -352,7 +352,10 @@ mod tests {
         assert_eq!(messages(&["--icf=some"]), ["--icf=some: expected none, safe or all"]);
         assert_eq!(
             messages(&["--split-stack-adjust-size=1", "--embedded-relocs"]),
-            ["--split-stack-adjust-size=1: not supported yet", "--embedded-relocs: has no meaning for this target"]
+            [
+                "--split-stack-adjust-size=1: not supported yet",
+                "--embedded-relocs: has no meaning for this target"
+            ]
         );
     }
 

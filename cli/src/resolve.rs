@@ -10,7 +10,9 @@ use crate::options::path;
 use crate::reproduce;
 use crate::trace;
 use crate::typed::Typed;
-use stages::config::{BuildId, Config, Format, Icf, Input, InputName, Magic, Modifiers, OutputKind, Strip, UnresolvedPolicy};
+use stages::config::{
+    BuildId, Config, Format, Icf, Input, InputName, Magic, Modifiers, OutputKind, Strip, UnresolvedPolicy,
+};
 use stages::report::Problem;
 use stages::reproduce::Reproduction;
 use std::ffi::OsString;
@@ -219,7 +221,8 @@ fn contradictions(config: &Config) -> Vec<Problem> {
         "--no-define-common needs -shared: nobody else would define common symbols",
     );
     check(
-        config.kind != OutputKind::Relocatable && (config.split_by_file.is_some() || config.split_by_reloc.is_some()),
+        config.kind != OutputKind::Relocatable
+            && (config.split_by_file.is_some() || config.split_by_reloc.is_some()),
         "--split-by-file and --split-by-reloc need -r",
     );
     check(
@@ -235,7 +238,10 @@ fn contradictions(config: &Config) -> Vec<Problem> {
         z.ifunc_noplt && z.text && config.kind != OutputKind::Relocatable,
         "-z ifunc-noplt needs -z notext: the dynamic loader has to write to code",
     );
-    check(z.retpolineplt && z.mark_plt, "-z retpolineplt contradicts -z mark-plt: its jumps cannot be replaced");
+    check(
+        z.retpolineplt && z.mark_plt,
+        "-z retpolineplt contradicts -z mark-plt: its jumps cannot be replaced",
+    );
     let is_flat = config.format == Format::Binary;
     check(is_flat && config.kind == OutputKind::Relocatable, "-r and --oformat=binary contradict each other");
     check(is_flat && config.emit_relocs, "--emit-relocs and --oformat=binary contradict each other");

@@ -24,8 +24,8 @@ mod symtab;
 pub use eh_frame::UnwindPlan;
 pub use headers::{file_headers, section_headers};
 pub use kept::KeptPlan;
-pub use relocations::Form;
 pub use notes::{package_note, properties as merged_properties};
+pub use relocations::Form;
 pub use sframe::SFramePlan;
 pub use symtab::SymbolTablePlan;
 

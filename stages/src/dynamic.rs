@@ -161,7 +161,8 @@ pub fn collect(
     let mut dynamic = Dynamic { exists: crate::select::is_dynamic(cx, selection), ..Dynamic::default() };
     if !dynamic.exists {
         if cx.config.z.ifunc_noplt && scan.needs.iter().any(|need| need.has(Need::DYNAMIC_SYMBOL)) {
-            let message = "-z ifunc-noplt: without a dynamic symbol table nobody could find indirect functions";
+            let message =
+                "-z ifunc-noplt: without a dynamic symbol table nobody could find indirect functions";
             cx.problems.push(Problem::error(message));
         }
         return dynamic;
@@ -177,7 +178,10 @@ pub fn collect(
         let is_used = scan.needs[id.index()] != Need::NOTHING;
         // The loader is asked for an indirect function by its name, exported or not.
         let is_left = cx.config.z.ifunc_noplt && scan.needs[id.index()].has(Need::DYNAMIC_SYMBOL);
-        is_left || state.is_exported() || state.is_imported() && is_used || !copied.is_empty() && copied.contains(id)
+        is_left
+            || state.is_exported()
+            || state.is_imported() && is_used
+            || !copied.is_empty() && copied.contains(id)
     };
     let all = (0..selection.states.len() as u32).map(SymbolId);
     let chosen = crate::tables::in_order(selection, symbols, all.filter(is_chosen));

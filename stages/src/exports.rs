@@ -7,6 +7,8 @@ use crate::context::Cx;
 use crate::model::{File, Inputs};
 use crate::report::{Failed, Problem};
 use crate::script::{VersionScript, parse_version_script};
+use object::LittleEndian as LE;
+use object::elf::SHT_NOBITS;
 
 /// The section: names, each with a NUL behind it.
 pub const SECTION: &[u8] = b".exports";
@@ -20,11 +22,15 @@ pub fn listed(cx: &Cx, inputs: &Inputs) -> Result<Option<VersionScript>, Failed>
     let mut text = [version.as_slice(), b" { global: "].concat();
     for file in &inputs.files {
         let File::Object(object) = file else { continue };
-        for (index, section) in object.sections.iter().enumerate().skip(1) {
-            if object.section_name(index) != SECTION {
+        for (index, header) in object.headers.iter().enumerate().skip(1) {
+            if object.section_name(index) != SECTION || header.sh_type.get(LE) == SHT_NOBITS {
                 continue;
             }
-            for name in section.contents.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+            // The sections of archive members are not read yet; those that cannot be are reported when they are.
+            let start = usize::try_from(header.sh_offset.get(LE)).unwrap_or(usize::MAX);
+            let size = usize::try_from(header.sh_size.get(LE)).unwrap_or(usize::MAX);
+            let contents = object.data.get(start..start.saturating_add(size)).unwrap_or_default();
+            for name in contents.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
                 if name.iter().any(|byte| !byte.is_ascii_graphic() || b"\"{};".contains(byte)) {
                     let shown = String::from_utf8_lossy(name);
                     let message = format!("{}:(.exports): {shown:?} is no name of a symbol", object.origin);

@@ -20,11 +20,11 @@ use crate::model::{Inputs, OutputName, SectionId, SectionKind};
 use crate::order::Order;
 use crate::parse::output_flags;
 use crate::select::Selection;
-use padding::Padding;
 use object::elf::{
     SHF_ALLOC, SHF_MERGE, SHF_STRINGS, SHT_FINI_ARRAY, SHT_INIT_ARRAY, SHT_NOBITS, SHT_NOTE,
     SHT_PREINIT_ARRAY, SHT_PROGBITS,
 };
+use padding::Padding;
 use std::collections::HashMap;
 
 /// Who writes a part of an output section.

@@ -82,7 +82,7 @@ pub struct Problem {
     /// Notes about places in objects, which are completed if the problem is shown.
     places: Vec<PlaceNote>,
     /// What a script that explains errors is told.
-    pub about: Option<About>,
+    pub about: Option<Box<About>>,
     /// Orders problems of one link: the command-line rank of the file, then a position within it.
     pub rank: (u32, u64),
 }
@@ -105,7 +105,7 @@ impl Problem {
     }
     /// Says what is missing.
     pub fn about(mut self, about: About) -> Problem {
-        self.about = Some(about);
+        self.about = Some(Box::new(about));
         self
     }
     /// Adds a line of explanation.

@@ -309,11 +309,7 @@ impl Resolution {
                     if !self.defines_common {
                         continue;
                     }
-                    if object.is_lazy {
-                        Class::LazyCommon
-                    } else {
-                        Class::CommonCandidate
-                    }
+                    if object.is_lazy { Class::LazyCommon } else { Class::CommonCandidate }
                 }
                 (_, true) => Class::Shared,
                 (_, false) if symbol.st_bind() == STB_WEAK => Class::Weak,

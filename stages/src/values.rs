@@ -81,9 +81,13 @@ impl Bases {
     pub fn plt_entry(&self, place: PltPlace) -> u64 {
         match place {
             PltPlace::None => 0,
-            PltPlace::Lazy(n) if self.form == plt::Form::Tracked => self.plt_sec + u64::from(n) * plt::SECOND_ENTRY_SIZE,
+            PltPlace::Lazy(n) if self.form == plt::Form::Tracked => {
+                self.plt_sec + u64::from(n) * plt::SECOND_ENTRY_SIZE
+            }
             PltPlace::Lazy(n) => self.plt + self.plt_header + u64::from(n) * self.form.entry_size(),
-            PltPlace::Ifunc(n) => self.plt + self.plt_header + (self.lazy + u64::from(n)) * self.form.entry_size(),
+            PltPlace::Ifunc(n) => {
+                self.plt + self.plt_header + (self.lazy + u64::from(n)) * self.form.entry_size()
+            }
             PltPlace::Got(n) => self.plt_got + u64::from(n) * self.form.got_entry_size(),
         }
     }

@@ -96,10 +96,15 @@ const OPTIONS: &[Opt] = &[
         t.input(InputName::Script(path(v)));
         Ok(())
     }),
-    value(&["dT", "default-script"], "FILE", "Read this script behind all inputs if there is no -T", |t, v| {
-        t.default_script = Some(path(v));
-        Ok(())
-    }),
+    value(
+        &["dT", "default-script"],
+        "FILE",
+        "Read this script behind all inputs if there is no -T",
+        |t, v| {
+            t.default_script = Some(path(v));
+            Ok(())
+        },
+    ),
     value(&["c", "mri-script"], "FILE", "Read a command file for the linker of MRI", |t, v| {
         t.mri_scripts.push((t.config.inputs.len(), t.here, path(v)));
         Ok(())

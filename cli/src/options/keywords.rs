@@ -156,16 +156,24 @@ pub const KEYWORDS: &[Opt] = &[
     switch(&["common"], "Under -r, give tentative definitions the type STT_COMMON", |t, on| {
         t.config.z.common = Some(on);
     }),
-    flag(&["rel"], "Keep addends of dynamic relocations where they are applied (few loaders know that)", |t| {
-        t.config.z.rel = true;
-    }),
+    flag(
+        &["rel"],
+        "Keep addends of dynamic relocations where they are applied (few loaders know that)",
+        |t| {
+            t.config.z.rel = true;
+        },
+    ),
     flag(&["retpolineplt"], "Write a PLT that is safe from branch target injection", |t| {
         t.config.z.retpolineplt = true;
     }),
     foreign(&["hazardplt"], Takes::Nothing, "hazard barriers are for processors that expose their pipeline"),
-    flag(&["ifunc-noplt"], "Leave calls of indirect functions to the dynamic loader (needs -z notext)", |t| {
-        t.config.z.ifunc_noplt = true;
-    }),
+    flag(
+        &["ifunc-noplt"],
+        "Leave calls of indirect functions to the dynamic loader (needs -z notext)",
+        |t| {
+            t.config.z.ifunc_noplt = true;
+        },
+    ),
     flag(&["wxneeded"], "Write a PT_OPENBSD_WXNEEDED header", |t| t.config.z.wxneeded = true),
     flag(&["nobtcfi"], "Write a PT_OPENBSD_NOBTCFI header", |t| t.config.z.nobtcfi = true),
     flag(&["lam-u48"], "Mark the output for linear address masking, 48 bits and 57", |t| {
@@ -185,7 +193,9 @@ pub const KEYWORDS: &[Opt] = &[
         "Report the architecture levels inputs need",
         |_, v| built_only(v, &[("none", true), ("all", false), ("needed", false), ("used", false)]),
     ),
-    flag(&["rela"], "Keep addends of dynamic relocations in their tables (default)", |t| t.config.z.rel = false),
+    flag(&["rela"], "Keep addends of dynamic relocations in their tables (default)", |t| {
+        t.config.z.rel = false
+    }),
     harmless(&["noextern-protected-data"], Takes::Nothing, "protected data is never taken from outside"),
     harmless(&["noreloc-overflow"], Takes::Nothing, "a value that does not fit its place stays an error"),
     harmless(&["call-nop"], Takes::Value("PADDING"), "every padding of a shortened call does nothing"),

@@ -3,7 +3,7 @@
 use super::values::{choice, number, page_size, path};
 use super::{Answer, Area, Opt, Takes, UNSUPPORTED, flag, foreign, harmless, maybe, switch, value};
 use crate::typed::Typed;
-use stages::config::{Arranged, CallGraphSort, Group, CommonSort, Icf, Permutation, SectionSort, Shuffle};
+use stages::config::{Arranged, CallGraphSort, CommonSort, Group, Icf, Permutation, SectionSort, Shuffle};
 
 pub const AREA: Area = Area { title: "Sections", options: OPTIONS };
 
@@ -123,10 +123,15 @@ const OPTIONS: &[Opt] = &[
         let all = Shuffle { glob: b"*".to_vec(), kind: Permutation::Reverse };
         t.config.ordering.shuffles.push(all);
     }),
-    value(&["randomize-section-padding"], "SEED", "Leave some room between sections, here and there", |t, v| {
-        t.config.ordering.padding_seed = Some(number(v)?);
-        Ok(())
-    }),
+    value(
+        &["randomize-section-padding"],
+        "SEED",
+        "Leave some room between sections, here and there",
+        |t, v| {
+            t.config.ordering.padding_seed = Some(number(v)?);
+            Ok(())
+        },
+    ),
     value(&["bp-startup-sort"], "none|function", "Sections in the order of first use", |_, v| {
         // That needs a profile of LLVM's with traces.
         if choice(v, &[("none", true), ("function", false)])? { Ok(()) } else { Err(UNSUPPORTED.to_string()) }

@@ -88,9 +88,13 @@ const OPTIONS: &[Opt] = &[
     flag(&["default-symver"], "Version exported symbols by the soname, without a version script", |t| {
         t.config.default_symver = true;
     }),
-    flag(&["default-imported-symver"], "Version imports from libraries without versions by the soname", |t| {
-        t.config.default_imported_symver = true;
-    }),
+    flag(
+        &["default-imported-symver"],
+        "Version imports from libraries without versions by the soname",
+        |t| {
+            t.config.default_imported_symver = true;
+        },
+    ),
     value(&["exclude-libs"], "LIB,LIB,..", "Hide the symbols of these archives, or of ALL", |t, v| {
         exclude_libs(t, v);
         Ok(())

@@ -39,12 +39,8 @@ pub struct Form {
 }
 
 impl Form {
-    const RELA: Form = Form {
-        dynamic: b".rela.dyn",
-        plt: b".rela.plt",
-        sh_type: SHT_RELA,
-        entry: size_of::<Rela>() as u64,
-    };
+    const RELA: Form =
+        Form { dynamic: b".rela.dyn", plt: b".rela.plt", sh_type: SHT_RELA, entry: size_of::<Rela>() as u64 };
     const REL: Form = Form { dynamic: b".rel.dyn", plt: b".rel.plt", sh_type: SHT_REL, entry: 16 };
 
     /// The form of an output's tables.

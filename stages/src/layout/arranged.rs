@@ -47,7 +47,9 @@ pub(super) fn start_of(
 ) -> (Option<u64>, u64) {
     let rank_at = |n: usize| rank(&sections[order[n] as usize], list);
     let Some(n) = order.iter().position(|other| *other == position) else { return (None, 1) };
-    let Some(end) = rank_at(n).filter(|_| sections[position as usize].has(SHF_ALLOC)) else { return (None, 1) };
+    let Some(end) = rank_at(n).filter(|_| sections[position as usize].has(SHF_ALLOC)) else {
+        return (None, 1);
+    };
     let start = if n == 0 { 0 } else { rank_at(n - 1).unwrap_or(0) };
     let between = if start <= end { &list[start..end] } else { &[] };
     // What stands in front of the headers is about them.

@@ -39,8 +39,9 @@ pub(super) fn write(sources: &Sources, listed: &[(SectionId, u32)], path: &Path)
     let mut text = Vec::new();
     for (section, _) in sections {
         let objects = &sources.selection.objects;
-        let position =
-            objects.partition_point(|id| sources.inputs.object(*id).section_base <= section.0).wrapping_sub(1);
+        let position = objects
+            .partition_point(|id| sources.inputs.object(*id).section_base <= section.0)
+            .wrapping_sub(1);
         let Some(object) = objects.get(position).map(|id| sources.inputs.object(*id)) else { continue };
         let index = section.0 - object.section_base;
         for symbol in 1..object.symbols.len() {

@@ -365,7 +365,8 @@ impl Joining<'_> {
 fn is_full(config: &Config, joined: &JoinedSection, position: u32, size: u64, relocations: u64) -> bool {
     let is_other_file = joined.members.last().is_some_and(|last| last.position != position);
     let is_too_large = |limit| is_other_file && joined.size.saturating_add(size) > limit;
-    let has_too_many = |limit| relocations > 0 && joined.relocations > 0 && joined.relocations + relocations > limit;
+    let has_too_many =
+        |limit| relocations > 0 && joined.relocations > 0 && joined.relocations + relocations > limit;
     config.split_by_file.is_some_and(is_too_large) || config.split_by_reloc.is_some_and(has_too_many)
 }
 

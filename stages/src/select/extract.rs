@@ -52,7 +52,8 @@ pub(super) fn extract(
                     File::Object(member) => {
                         !needed.is_common
                             || cx.config.fortran_common
-                                && best.get(needed.id).class() != Class::LazyCommon && !member.id.eq(&object.id)
+                                && best.get(needed.id).class() != Class::LazyCommon
+                                && !member.id.eq(&object.id)
                     }
                     File::Shared(_) => !needed.is_common,
                 };

@@ -9,26 +9,28 @@ const WRITE: &str = "MANIFOLD_WRITE_OPTIONS";
 
 fn document() -> String {
     let all = AREAS.iter().flat_map(|area| area.options).chain(KEYWORDS);
-    let (mut done, mut ignored, mut refused) = (0, 0, 0);
+    let (mut done, mut ignored, mut foreign, mut refused) = (0, 0, 0, 0);
     for option in all {
         *match option.status {
             Status::Acts(_) => &mut done,
             Status::Harmless => &mut ignored,
-            Status::Rejected | Status::Foreign => &mut refused,
+            Status::Foreign => &mut foreign,
+            Status::Rejected => &mut refused,
         } += 1;
     }
     let mut text = format!(
         "# Options
 
 Every option manifold knows, from the table that parses them (`cli/src/options.rs`). Of {} entries {done} act, {ignored} are
-accepted and ignored because that changes nothing that matters, and {refused} are refused with an error that names them.
+accepted and ignored because that changes nothing that matters, {foreign} have no meaning for x86-64 programs, which is an error,
+and what {refused} ask for is not built, which is an error, too.
 What is not listed is an error, too.
 
 A name of one letter takes one dash, a longer one takes one or two. `[no-]` marks switches that can be turned off.
 
 This file is written by `{WRITE}=1 cargo test -p manifold the_document`.
 ",
-        done + ignored + refused
+        done + ignored + foreign + refused
     );
     for area in &AREAS {
         section(&mut text, area.title, area.options, |name, takes| {
@@ -60,7 +62,8 @@ fn section(text: &mut String, title: &str, options: &[Opt], spell: impl Fn(&str,
         let status = match option.status {
             Status::Acts(_) => "acts",
             Status::Harmless => "ignored",
-            Status::Rejected | Status::Foreign => "refused",
+            Status::Foreign => "foreign",
+            Status::Rejected => "refused",
         };
         let escape = |text: &str| text.replace('|', "\\|");
         writeln!(text, "| {} | {status} | {} |", escape(&names.join(", ")), escape(option.text)).unwrap();
