@@ -21,10 +21,9 @@ fn document() -> String {
     let mut text = format!(
         "# Options
 
-Every option manifold knows, from the table that parses them (`cli/src/options.rs`). Of {} entries {done} act, {ignored} are
-accepted and ignored because that changes nothing that matters, {foreign} have no meaning for x86-64 programs, which is an error,
-and what {refused} ask for is not built, which is an error, too.
-What is not listed is an error, too.
+Every option manifold knows, from the table that parses them (`cli/src/options.rs`). The {} entries: {done} act; {ignored} are
+accepted and ignored because that changes nothing that matters; without meaning for x86-64 programs: {foreign}; not built: {refused}.
+The last two kinds are errors that name the option, and so is whatever is not listed.
 
 A name of one letter takes one dash, a longer one takes one or two. `[no-]` marks switches that can be turned off.
 
