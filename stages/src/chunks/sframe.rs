@@ -143,22 +143,28 @@ pub(super) fn write(image: &Image, address: u64, out: &mut [u8]) {
     for (n, ((start, frames, entry), out)) in
         functions.iter().zip(fdes.chunks_exact_mut(kind.fde_size() as usize)).enumerate()
     {
-        let is_from_field = plan.flags & START_FROM_FIELD != 0;
+        let is_from_field = kind.is_wide() || plan.flags & START_FROM_FIELD != 0;
         let from = if is_from_field { HEADER_SIZE + n as u64 * kind.fde_size() } else { 0 };
         let distance = start.wrapping_sub(address).wrapping_sub(from) as i64;
-        let Ok(distance) = i32::try_from(distance) else {
-            let message = format!(".sframe: a function at {start:#x} is out of reach from {address:#x}");
-            let note = "--discard-sframe leaves the section out";
-            image.cx.problems.push(Problem::error(message).note(note));
-            return;
-        };
-        out[..4].copy_from_slice(&distance.to_le_bytes());
-        out[4..8].copy_from_slice(&entry.size.to_le_bytes());
-        out[8..12].copy_from_slice(&(*frames as u32).to_le_bytes());
-        out[12..16].copy_from_slice(&entry.count.to_le_bytes());
-        out[16] = entry.info;
-        if let Some(block) = out.get_mut(17) {
-            *block = entry.block;
+        if kind.is_wide() {
+            out[..8].copy_from_slice(&distance.to_le_bytes());
+            out[8..12].copy_from_slice(&entry.size.to_le_bytes());
+            out[12..16].copy_from_slice(&(*frames as u32).to_le_bytes());
+        } else {
+            let Ok(distance) = i32::try_from(distance) else {
+                let message = format!(".sframe: a function at {start:#x} is out of reach from {address:#x}");
+                let note = "--discard-sframe leaves the section out";
+                image.cx.problems.push(Problem::error(message).note(note));
+                return;
+            };
+            out[..4].copy_from_slice(&distance.to_le_bytes());
+            out[4..8].copy_from_slice(&entry.size.to_le_bytes());
+            out[8..12].copy_from_slice(&(*frames as u32).to_le_bytes());
+            out[12..16].copy_from_slice(&entry.count.to_le_bytes());
+            out[16] = entry.info;
+            if let Some(block) = out.get_mut(17) {
+                *block = entry.block;
+            }
         }
         fres[*frames as usize..][..entry.frames.len()].copy_from_slice(entry.frames);
     }

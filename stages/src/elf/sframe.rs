@@ -1,4 +1,4 @@
-//! `.sframe`: stack traces without registers (SFrame format, versions 1 and 2).
+//! `.sframe`: stack traces without registers (SFrame format, versions 1 to 3).
 //!
 //! In: the section of one object, which is one table, or several behind each other where `-r` has joined objects. Out:
 //! the functions, each with the bytes that describe its frames. Those do not depend
@@ -10,6 +10,13 @@
 //!            u32 FDEs, u32 FREs, u32 bytes of FREs, u32 offset of FDEs, u32 offset of FREs   (from the header's end)
 //! FDE        i32 start, u32 size, u32 offset of its FREs, u32 number of FREs, u8 info   (2: u8 block size, u16 padding)
 //! FRE        start (1, 2 or 4 bytes), u8 info, offsets (0 to 15 of 1, 2 or 4 bytes)
+//! ```
+//!
+//! In version 3 the start has 64 bits, and what is known of the frames of a function stands in front of them:
+//!
+//! ```text
+//! FDE        i64 start, u32 size, u32 offset of its attributes
+//! attributes u16 number of FREs, u8 info, u8 more info, u8 block size; then the FREs
 //! ```
 
 use std::ops::Range;
@@ -30,7 +37,7 @@ pub const HEADER_SIZE: u64 = 28;
 /// What all functions of a table have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kind {
-    /// 1 or 2.
+    /// 1 to 3.
     pub version: u8,
     /// Machine and byte order.
     pub abi: u8,
@@ -43,9 +50,21 @@ pub struct Kind {
 impl Kind {
     /// Bytes of an FDE.
     pub fn fde_size(self) -> u64 {
-        if self.version == 1 { 17 } else { 20 }
+        match self.version {
+            1 => 17,
+            2 => 20,
+            _ => 16,
+        }
+    }
+
+    /// Whether starts have 64 bits, and frames have their attributes in front of them.
+    pub fn is_wide(self) -> bool {
+        self.version == 3
     }
 }
+
+/// Bytes of the attributes of a function's frames, version 3.
+const ATTRIBUTES: usize = 5;
 
 /// One function.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +79,7 @@ pub struct Function {
     pub info: u8,
     /// Size of the block that repeats, for tables of equal code.
     pub block: u8,
-    /// The bytes of its FREs within the section.
+    /// The bytes of its FREs within the section, with the attributes in front of them where there are such.
     pub frames: Range<usize>,
 }
 
@@ -113,7 +132,7 @@ fn parse_table(section: &[u8], at: usize) -> Result<Table, Refusal> {
     if u16::from_le_bytes([low, high]) != MAGIC {
         return Err(Refusal::Damaged(at));
     }
-    if !matches!(version, 1 | 2) {
+    if !matches!(version, 1..=3) {
         return Err(Refusal::Version(version));
     }
     let kind = Kind { version, abi, fixed_fp, fixed_ra };
@@ -128,6 +147,10 @@ fn parse_table(section: &[u8], at: usize) -> Result<Table, Refusal> {
     let mut functions = Vec::with_capacity(count);
     for n in 0..count {
         let fde = fdes + n * step;
+        if kind.is_wide() {
+            functions.push(wide_function(section, fde, fres, frames_end)?);
+            continue;
+        }
         let [info] = bytes(section, fde + 16)?;
         let [block] = if version == 1 { [0] } else { bytes(section, fde + 17)? };
         let start = fres + word(section, fde + 8)? as usize;
@@ -138,6 +161,16 @@ fn parse_table(section: &[u8], at: usize) -> Result<Table, Refusal> {
     }
     let end = frames_end.max(fdes + count * step);
     Ok(Table { kind, flags, functions, end })
+}
+
+/// The function of an FDE of version 3.
+fn wide_function(section: &[u8], fde: usize, fres: usize, frames_end: usize) -> Result<Function, Refusal> {
+    let size = word(section, fde + 8)?;
+    let start = fres + word(section, fde + 12)? as usize;
+    let [low, high, info, _, block] = bytes::<ATTRIBUTES>(section, start)?;
+    let count = u16::from_le_bytes([low, high]).into();
+    let end = frames(&section[..frames_end], start + ATTRIBUTES, count, info)?;
+    Ok(Function { field: fde as u64, size, count, info, block, frames: start..end })
 }
 
 /// Where `count` FREs end that begin at `at`.
@@ -200,6 +233,28 @@ mod tests {
         assert_eq!(tables[1].functions[0].frames, second + 48..second + 55);
     }
 
+    /// A table of version 3 with one function of two FREs.
+    fn wide_table() -> Vec<u8> {
+        let mut table = vec![0xe2, 0xde, 3, 4, 3, 0, 0xf8, 0];
+        for word in [1u32, 2, 12, 0, 16, 0, 0, 0x30, 0] {
+            table.extend(word.to_le_bytes());
+        }
+        table.extend([2, 0, 0x80, 1, 0]);
+        table.extend([0, 0x03, 8, 1, 0x05, 16, 0xf0]);
+        table
+    }
+
+    #[test]
+    fn a_table_of_version_3_is_taken_apart() {
+        let [parsed] = parse(&wide_table()).unwrap().try_into().unwrap();
+        assert_eq!((parsed.kind.version, parsed.kind.fde_size(), parsed.end), (3, 16, 56));
+        let function = Function { field: 28, size: 0x30, count: 2, info: 0x80, block: 0, frames: 44..56 };
+        assert_eq!(parsed.functions, [function]);
+        for length in 1..56 {
+            assert!(matches!(parse(&wide_table()[..length]), Err(Refusal::Damaged(_))), "{length}");
+        }
+    }
+
     #[test]
     fn damage_is_noticed() {
         let good = table();
@@ -212,7 +267,7 @@ mod tests {
             assert!(parse(&bad).is_err(), "{at}");
         }
         let mut newer = good;
-        newer[2] = 3;
-        assert_eq!(parse(&newer), Err(Refusal::Version(3)));
+        newer[2] = 4;
+        assert_eq!(parse(&newer), Err(Refusal::Version(4)));
     }
 }
