@@ -7,6 +7,7 @@
 use crate::context::Cx;
 use crate::elf::compressed::Compressed;
 use crate::model::{File, Inputs, Object, SectionKind};
+use crate::parse::put_wide_debug_last;
 use crate::report::Problem;
 use crate::select::Selection;
 use object::elf::SHF_COMPRESSED;
@@ -30,6 +31,10 @@ pub fn inflate(cx: &Cx, inputs: &mut Inputs, selection: &Selection) {
                 let name = String::from_utf8_lossy(object.section_name(index as usize)).into_owned();
                 let message = format!("{}:({name}): {what}", object.origin);
                 cx.problems.push(Problem::error(message).at(object.id.0, u64::from(index)));
+            }
+            // What the format is could not be seen before.
+            if matches!(object.section_name(index as usize), b".debug_info" | b".zdebug_info") {
+                put_wide_debug_last(object, index as usize);
             }
         }
     });

@@ -21,7 +21,7 @@ mod shared;
 
 pub use names::{is_c_identifier, is_debug_name, is_stripped};
 pub use object::is_slim;
-pub use sections::{can_merge, output_flags};
+pub use sections::{can_merge, output_flags, put_wide_debug_last};
 
 use crate::config::{Config, ExcludeLibs};
 use crate::context::Cx;

@@ -65,6 +65,9 @@ pub(super) fn read(config: &Config, object: &mut Object) -> Result<(), String> {
     if seen.ctors {
         reverse_ctors(object);
     }
+    if seen.debug_info != 0 {
+        put_wide_debug_last(object, seen.debug_info);
+    }
     if config.gc_sections && (!object.groups.is_empty() || seen.link_order) {
         find_companions(object);
     }
@@ -89,6 +92,8 @@ struct Seen {
     merge: bool,
     /// There are `.ctors` or `.dtors`.
     ctors: bool,
+    /// The first `.debug_info`, or 0.
+    debug_info: usize,
 }
 
 /// Most sections are ordinary code and data, and their names need not even be read to the end.
@@ -221,6 +226,9 @@ fn read_section(
         if is_stripped(config.strip, name) && !is_wanted {
             return Ok(section);
         }
+        if name == b".debug_info" && seen.debug_info == 0 {
+            seen.debug_info = index;
+        }
         if name.starts_with(b".zdebug_") {
             object.compressed.push(index as u32);
         }
@@ -341,6 +349,21 @@ fn debug_name_of_zdebug(name: &'static [u8]) -> &'static [u8] {
     let mut plain = b".debug_".to_vec();
     plain.extend_from_slice(&name[b".zdebug_".len()..]);
     plain.leak()
+}
+
+/// Puts the debug information of an object behind that of others if it has the 64-bit format, as its `.debug_info` says
+/// (DWARF 5, 7.4 "32-Bit and 64-Bit DWARF Formats"): offsets of the 32-bit format then reach what they refer to, however
+/// much there is of the other.
+pub fn put_wide_debug_last(object: &mut Object, debug_info: usize) {
+    if !object.sections[debug_info].contents.starts_with(&[0xff; 4]) {
+        return;
+    }
+    for section in object.sections.iter_mut().filter(|section| !section.is_alloc()) {
+        let is_debug = || object.outputs[usize::from(section.output)].name.starts_with(b".debug_");
+        if section.kind == SectionKind::Regular && is_debug() {
+            section.order = 1;
+        }
+    }
 }
 
 /// Points every section at the SHT_RELA section that applies to it.
