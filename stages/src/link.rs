@@ -176,9 +176,9 @@ fn with_wanted_names(config: &Config, symbols: &Symbols, opened: &Opened) -> Opt
 }
 
 /// Work goes on for so long before anybody is woken for it, unless all threads are to be used whatever they bring.
-fn be_patient(cx: &Cx, patience: Duration) {
+fn be_patient(cx: &Cx, patience: impl FnOnce() -> Duration) {
     if cx.config.is_patient {
-        cx.pool.be_patient(patience);
+        cx.pool.be_patient(patience());
     }
 }
 
@@ -202,8 +202,10 @@ fn link_inputs(
         compiled.check_late(cx, inputs, &selection);
     }
     account::selected(cx, &selection);
-    let bytes = selection.objects.iter().map(|id| inputs.object(*id).data.len()).sum::<usize>();
-    be_patient(cx, if bytes < LINKED_ALONE.0 { LINKED_ALONE.1 } else { Duration::ZERO });
+    be_patient(cx, || {
+        let bytes = selection.objects.iter().map(|id| inputs.object(*id).data.len()).sum::<usize>();
+        if bytes < LINKED_ALONE.0 { LINKED_ALONE.1 } else { Duration::ZERO }
+    });
     crate::open::absent_dependencies(cx, &selection, inputs, opened);
     crate::inflate::inflate(cx, inputs, &selection);
     crate::zeros::drop_zeros(cx, inputs, &selection);
@@ -406,6 +408,7 @@ fn ingest(cx: &Cx, compiled: Option<&Compiled>) -> Result<Ingested, Failed> {
     let mut shards: Vec<Shard> = (0..SHARDS).map(|_| Shard::new()).collect();
     let mut parsed: Vec<Parsed> = Vec::new();
 
+    be_patient(cx, || READ_ALONE.1);
     loop {
         run_ingest(cx, &mut opener, &mut shards, &mut parsed, seed, candidates.as_ref())?;
         if !opener.add_dependencies(&parsed) {
@@ -447,12 +450,11 @@ fn run_ingest(
     let (names, to_intern) = flow.channel::<(usize, NameBatch)>("names", 256);
     let (objects, to_collect) = flow.channel::<Vec<Parsed>>("objects", 256);
     let mut bytes = 0;
-    be_patient(cx, READ_ALONE.1);
     flow.source("open", files, |files| match opener.next_batch() {
         Some(batch) => {
             bytes += batch.iter().map(|input| input.data.len() as u64).sum::<u64>();
             if bytes > READ_ALONE.0 {
-                be_patient(cx, Duration::ZERO);
+                be_patient(cx, || Duration::ZERO);
             }
             files.send(batch);
             Ok(Next::Continue)

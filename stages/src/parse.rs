@@ -28,6 +28,7 @@ use crate::context::Cx;
 use crate::intern::{NameSink, Symbols};
 use crate::model::{File, FileId, Group, Inputs, Object, Origin, Role};
 use crate::report::Problem;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The file that has the bytes of an input, for those who read them again (compilers).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,19 +77,23 @@ pub fn parse(config: &Config, input: &MappedInput, names: &mut NameSink) -> Resu
 /// Reads the sections of the objects that turned out to be wanted. What the sections bring with them is in
 /// [`Object::groups`] then, names included.
 pub fn complete(cx: &Cx, inputs: &mut Inputs, live: &[bool], symbols: &mut Symbols) {
+    let has_linkonce = AtomicBool::new(false);
     cx.pool.for_each_mut("parse/sections", &mut inputs.files, 8, |i, file| {
         let File::Object(object) = file else { return };
-        if live[i]
-            && let Err(what) = sections::read(cx.config, object)
-        {
+        if !live[i] {
+            return;
+        }
+        if let Err(what) = sections::read(cx.config, object) {
             let problem = Problem::error(format!("{}: {what}", object.origin));
             cx.problems.push(problem.at(object.id.0, 0));
         }
+        if !object.linkonce.is_empty() {
+            has_linkonce.store(true, Ordering::Relaxed);
+        }
     });
-    for file in &mut inputs.files {
-        if let File::Object(object) = file
-            && !object.linkonce.is_empty()
-        {
+    // Rare: nobody looks at all objects again for nothing.
+    for file in inputs.files.iter_mut().filter(|_| has_linkonce.load(Ordering::Relaxed)) {
+        if let File::Object(object) = file {
             name_linkonce(object, symbols);
         }
     }

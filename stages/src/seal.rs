@@ -57,12 +57,14 @@ pub fn seal(cx: &Cx, parsed: Vec<Parsed>, symbols: &mut Symbols, opened: &Opened
         objects: Vec::new(),
         shared: Vec::new(),
     };
+    let mut asks_for_versions = false;
     for parsed in files {
         let mut file = parsed.file;
         let id = FileId(inputs.files.len() as u32);
         match &mut file {
             File::Object(object) => {
                 object.id = id;
+                asks_for_versions |= object.asks_for_versions;
                 object.section_base = inputs.section_bound as u32;
                 inputs.section_bound += object.headers.len();
                 inputs.objects.push(id);
@@ -81,7 +83,9 @@ pub fn seal(cx: &Cx, parsed: Vec<Parsed>, symbols: &mut Symbols, opened: &Opened
         }
         inputs.files.push(file);
     }
-    find_versioned(&mut inputs, symbols);
+    if asks_for_versions {
+        find_versioned(&mut inputs, symbols);
+    }
     merge_equal_sonames(&mut inputs);
     inputs
 }
@@ -112,8 +116,7 @@ fn fill_object(object: &mut Object, id: impl Fn(u32) -> SymbolId, wraps: &[Wrap]
 
 /// Finds what shared objects define under the names with versions that objects ask for.
 fn find_versioned(inputs: &mut Inputs, symbols: &Symbols) {
-    let is_asked = inputs.objects.iter().any(|id| inputs.object(*id).asks_for_versions);
-    for file in inputs.files.iter_mut().filter(|_| is_asked) {
+    for file in &mut inputs.files {
         let File::Shared(shared) = file else { continue };
         let mut full = Vec::new();
         for symbol in &mut shared.defined {
