@@ -22,6 +22,7 @@ pub use target::{Target, for_debug, targets};
 use crate::chunks::{self, Chunk};
 use crate::config::Format;
 use crate::image::Image;
+use crate::open::Used;
 use crate::outputs::Content;
 use object::elf::{SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS};
 
@@ -219,6 +220,7 @@ fn fill_item(image: &Image, task: &Task, item: &Item, out: &mut Filling) {
     let at = |offset: u64| (base + offset - task.offset) as usize;
     // Running off a function's end traps. What is before the first one is not of this member.
     let gap = if section.has(SHF_EXECINSTR) { 0xcc } else { 0 };
+    let (mut copied, mut applied) = (Used::default(), Used::default());
     for part in item.first..item.first + item.count {
         let pad = if part == item.first { 0 } else { gap };
         match member.content {
@@ -235,6 +237,8 @@ fn fill_item(image: &Image, task: &Task, item: &Item, out: &mut Filling) {
                 } else {
                     debug::copy_section(image, position as usize, index, out);
                 }
+                copied.add(from.contents);
+                applied.add(image.object(position as usize).relocations(from));
             }
             Content::Pool(is_loaded, pool) => {
                 let merged = if is_loaded { image.loaded } else { image.debug };

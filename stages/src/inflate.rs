@@ -7,6 +7,7 @@
 use crate::context::Cx;
 use crate::elf::compressed::Compressed;
 use crate::model::{File, Inputs, Object, SectionKind};
+use crate::open::Used;
 use crate::parse::put_wide_debug_last;
 use crate::report::Problem;
 use crate::select::Selection;
@@ -55,6 +56,7 @@ fn inflate_section(object: &mut Object, index: usize) -> Result<(), String> {
     let compressed = compressed.map_err(|error| error.to_string())?;
     let mut bytes = vec![0; compressed.size_bytes];
     compressed.decompress_into(&mut bytes).map_err(|error| error.to_string())?;
+    Used::default().add(section.contents);
     let section = &mut object.sections[index];
     section.size = bytes.len() as u64;
     section.contents = bytes.leak();

@@ -17,7 +17,7 @@ mod remap;
 mod search;
 
 pub use dependent::absent as absent_dependencies;
-pub use map::map_file;
+pub use map::{Used, map_file};
 pub use search::loader_path;
 
 use self::remap::{Remaps, Target};
