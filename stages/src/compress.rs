@@ -1,12 +1,12 @@
 //! Compresses sections of the output that are not loaded (`--compress-debug-sections`, `--compress-sections`; gABI,
 //! "Section Compression").
 //!
-//! In: [`Image`], all addresses known. Out: the bytes of each compressed section, header included; the caller puts
-//! them in the place of the section's members and lays out the file again, which moves offsets of what is not
-//! loaded but no address.
+//! In: [`Image`], all addresses known. Out: the bytes of the compressed sections, header included, which stand in the
+//! place of the sections' members; the caller lays out the file again, which moves offsets of what is not loaded but no
+//! address.
 //!
 //! A section is cut into shards of about [`SHARD_BYTES`], each of which is filled as it would be written and compressed
-//! where it lies: the section as a whole is nowhere.
+//! where it lies: the section as a whole is nowhere, compressed or not.
 //! zlib shards are deflate streams that end on a byte border and follow each other; Zstandard shards are frames
 //! of their own, which the format allows to follow each other. Borders depend on the layout alone. A section that
 //! would not get smaller stays as it is.
@@ -30,42 +30,50 @@ const HEADER_BYTES: usize = 24;
 /// The modulus of Adler-32 (RFC 1950).
 const ADLER_MODULUS: u64 = 65_521;
 
-/// A compressed section: its position among the output sections, and its bytes.
-#[derive(Debug)]
-pub struct CompressedSection {
-    position: usize,
-    /// `Elf64_Chdr` and payload.
-    pub bytes: Vec<u8>,
-}
-
-/// Compresses what the options ask for.
-pub fn compress(image: &Image) -> Vec<CompressedSection> {
+/// Compresses what the options ask for. The members of those sections become [`Content::Bytes`], which are returned.
+pub fn compress(image: &Image, outputs: &mut Outputs) -> Vec<Vec<u8>> {
     let tasks = emit::tasks(image);
-    let mut list = Vec::new();
+    let mut all = Vec::new();
     for (position, section) in image.outputs.sections.iter().enumerate() {
         let kind = kind_of(image, section);
         if kind == DebugCompression::None {
             continue;
         }
         let shards = emit::section_runs(image, &tasks, position, SHARD_BYTES);
-        let packed = image.cx.pool.map("compress", shards.len(), 1, |n| {
-            let (mut contents, mut scratch) = (Vec::new(), Vec::new());
-            emit::fill_run(image, &shards[n], &mut contents, &mut scratch);
+        let scratch = || (Vec::new(), Vec::new());
+        let packed = image.cx.pool.map_with("compress", shards.len(), 1, scratch, |(contents, part), n| {
+            emit::fill_run(image, &shards[n], contents, part);
             image.cx.pool.tracer().add_bytes(contents.len());
-            pack(kind, &contents, n + 1 == shards.len())
+            pack(kind, contents, n + 1 == shards.len())
         });
-        match join(kind, section, packed) {
-            Ok(bytes) if (bytes.len() as u64) < section.size => {
-                list.push(CompressedSection { position, bytes })
-            }
-            Ok(_) => {}
+        match frame(kind, section, packed) {
+            Ok(pieces) => replace(&mut outputs.sections[position], pieces, &mut all),
             Err(what) => {
                 let name = String::from_utf8_lossy(section.name).into_owned();
                 image.cx.problems.push(Problem::error(format!("cannot compress {name}: {what}")));
             }
         }
     }
-    list
+    all
+}
+
+/// Puts compressed bytes in the place of a section's members, if they are fewer.
+fn replace(section: &mut OutputSection, pieces: Vec<Vec<u8>>, all: &mut Vec<Vec<u8>>) {
+    let size = pieces.iter().map(|piece| piece.len() as u64).sum();
+    if size >= section.size {
+        return;
+    }
+    section.size = size;
+    section.align_log2 = 3;
+    section.flags |= SHF_COMPRESSED;
+    section.members.clear();
+    let mut offset = 0;
+    for piece in pieces {
+        let (size, content) = (piece.len() as u64, Content::Bytes(all.len() as u32));
+        section.members.push(Member { offset, size, align_log2: 0, content, order: 0 });
+        offset += size;
+        all.push(piece);
+    }
 }
 
 /// Whether the options ask for compressed sections.
@@ -111,7 +119,7 @@ fn pack(kind: DebugCompression, shard: &[u8], is_last: bool) -> Result<Packed, S
         DebugCompression::Zstd(level) => {
             (zstd::bulk::compress(shard, level).map_err(|error| error.to_string())?, 0)
         }
-        DebugCompression::Zlib(level) => (deflate(shard, level, is_last)?, adler2::adler32_slice(shard)),
+        DebugCompression::Zlib(level) => (deflate(shard, level, is_last)?, simd_adler32::adler32(&shard)),
         DebugCompression::None => (shard.to_vec(), 0),
     };
     Ok(Packed { bytes, adler, size: shard.len() as u64 })
@@ -138,33 +146,34 @@ fn deflate(shard: &[u8], level: u32, is_last: bool) -> Result<Vec<u8>, String> {
 }
 
 /// Header, shards, and what the format wants behind them.
-fn join(
+fn frame(
     kind: DebugCompression,
     section: &OutputSection,
     packed: Vec<Result<Packed, String>>,
-) -> Result<Vec<u8>, String> {
+) -> Result<Vec<Vec<u8>>, String> {
     let ch_type = match kind {
         DebugCompression::Zstd(_) => ELFCOMPRESS_ZSTD,
         _ => ELFCOMPRESS_ZLIB,
     };
-    let mut bytes = Vec::with_capacity(HEADER_BYTES);
-    bytes.extend(u64::from(ch_type).to_le_bytes());
-    bytes.extend(section.size.to_le_bytes());
-    bytes.extend((1u64 << section.align_log2).to_le_bytes());
+    let mut header = Vec::with_capacity(HEADER_BYTES + 2);
+    header.extend(u64::from(ch_type).to_le_bytes());
+    header.extend(section.size.to_le_bytes());
+    header.extend((1u64 << section.align_log2).to_le_bytes());
     if ch_type == ELFCOMPRESS_ZLIB {
         // 32 KiB window, default level (RFC 1950).
-        bytes.extend([0x78, 0x9c]);
+        header.extend([0x78, 0x9c]);
     }
+    let mut pieces = vec![header];
     let mut checksum = 1u32;
     for shard in packed {
         let shard = shard?;
-        bytes.extend(shard.bytes);
         checksum = combine(checksum, shard.adler, shard.size);
+        pieces.push(shard.bytes);
     }
     if ch_type == ELFCOMPRESS_ZLIB {
-        bytes.extend(checksum.to_be_bytes());
+        pieces.push(checksum.to_be_bytes().to_vec());
     }
-    Ok(bytes)
+    Ok(pieces)
 }
 
 /// The Adler-32 of two parts, from those of each: the sums of the second part start at 1 and 0, and each of its
@@ -176,19 +185,6 @@ fn combine(first: u32, second: u32, second_len: u64) -> u32 {
     let a = (before + a2) % ADLER_MODULUS;
     let b = (b1 + b2 + second_len % ADLER_MODULUS * before) % ADLER_MODULUS;
     (b << 16 | a) as u32
-}
-
-/// Puts the compressed bytes in the place of the sections' members.
-pub fn replace(outputs: &mut Outputs, list: &[CompressedSection]) {
-    for (n, compressed) in list.iter().enumerate() {
-        let section = &mut outputs.sections[compressed.position];
-        let size = compressed.bytes.len() as u64;
-        let content = Content::Bytes(n as u32);
-        section.members = vec![Member { offset: 0, size, align_log2: 3, content, order: 0 }];
-        section.size = size;
-        section.align_log2 = 3;
-        section.flags |= SHF_COMPRESSED;
-    }
 }
 
 #[cfg(test)]
@@ -205,7 +201,7 @@ mod tests {
         let packed = shards.iter().enumerate().map(|(n, s)| pack(kind, s, n + 1 == shards.len())).collect();
         let mut section = OutputSection::new(b".debug_info", 1, 0);
         section.size = contents.len() as u64;
-        let bytes = join(kind, &section, packed).unwrap();
+        let bytes = frame(kind, &section, packed).unwrap().concat();
         let mut inflated = Vec::new();
         flate2::read::ZlibDecoder::new(&bytes[HEADER_BYTES..]).read_to_end(&mut inflated).unwrap();
         assert!(inflated == contents);

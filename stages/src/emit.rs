@@ -166,7 +166,12 @@ impl Cutter {
 /// Makes the bytes of a task. The buffer is resized to the task's size; what it held before is overwritten.
 pub fn fill(image: &Image, task: &Task, buffer: &mut Vec<u8>) {
     buffer.resize(task.size as usize, 0);
-    let mut out = Filling { out: &mut buffer[..], done: 0 };
+    fill_window(image, task, buffer);
+}
+
+/// Makes the bytes of a task; `window` is as large as the task.
+fn fill_window(image: &Image, task: &Task, window: &mut [u8]) {
+    let mut out = Filling { out: window, done: 0 };
     if task.is_headers {
         let headers = chunks::file_headers(image);
         out.window(0, headers.len(), 0).copy_from_slice(&headers);
@@ -249,7 +254,7 @@ fn fill_item(image: &Image, task: &Task, item: &Item, out: &mut Filling) {
             Content::Bytes(n) => {
                 let offset = u64::from(part) * TASK_BYTES;
                 let size = (member.size - offset).min(TASK_BYTES);
-                let bytes = &image.compressed[n as usize].bytes;
+                let bytes = &image.compressed[n as usize];
                 let out = out.window(at(offset), size as usize, 0);
                 out.copy_from_slice(&bytes[offset as usize..(offset + size) as usize]);
             }
@@ -296,18 +301,23 @@ pub fn section_runs(image: &Image, tasks: &[Task], position: usize, bytes: u64) 
     runs
 }
 
-/// Makes the bytes of a run. Both buffers are resized; the second is for tasks.
+/// Makes the bytes of a run. Both buffers are resized, and what they held before is overwritten; the second is for tasks.
 pub fn fill_run(image: &Image, run: &SectionRun, buffer: &mut Vec<u8>, scratch: &mut Vec<u8>) {
-    buffer.clear();
     buffer.resize(run.size as usize, 0);
+    let end = run.start + run.size;
+    let mut out = Filling { out: &mut buffer[..], done: 0 };
     for task in &run.tasks {
-        fill(image, task, scratch);
         // A task may begin before the section or reach beyond it.
-        let from = run.start.max(task.offset);
-        let to = (run.start + run.size).min(task.offset + task.size);
-        let part = &scratch[(from - task.offset) as usize..(to - task.offset) as usize];
-        buffer[(from - run.start) as usize..(to - run.start) as usize].copy_from_slice(part);
+        let (from, to) = (run.start.max(task.offset), end.min(task.offset + task.size));
+        let window = out.window((from - run.start) as usize, (to - from) as usize, 0);
+        if (from, to - from) == (task.offset, task.size) {
+            fill_window(image, task, window);
+        } else {
+            fill(image, task, scratch);
+            window.copy_from_slice(&scratch[(from - task.offset) as usize..(to - task.offset) as usize]);
+        }
     }
+    out.finish();
 }
 
 /// Where the build ID's bytes are in the file, if there is one.

@@ -66,8 +66,8 @@ pub struct Image<'a> {
     pub gdb_index: Option<&'a GdbIndex>,
     /// Markers for indirect branches that are not needed.
     pub markers: &'a Markers,
-    /// Compressed sections.
-    pub compressed: &'a [crate::compress::CompressedSection],
+    /// What compressed sections consist of.
+    pub compressed: &'a [Vec<u8>],
     /// For each live object, the value of each symbol; see [`crate::emit::Target`].
     pub targets: &'a [Vec<crate::emit::Target>],
     /// If anything was folded, the same as debug information sees it.

@@ -374,9 +374,8 @@ fn conclude(image: &Image, shape: &Shape, opened: &Opened) -> Result<(), Failed>
     if !compress::is_asked_for(cx.config) {
         write::write(image, shape)?;
     } else {
-        let compressed = compress::compress(image);
         let mut outputs = image.outputs.clone();
-        compress::replace(&mut outputs, &compressed);
+        let compressed = compress::compress(image, &mut outputs);
         // Nothing that is loaded changes its size, so addresses stay what they are.
         let layout = shape::place(cx, &outputs, shape);
         write::write(

@@ -170,10 +170,25 @@ impl Pool {
         grain: usize,
         body: impl Fn(usize) -> T + Sync,
     ) -> Vec<T> {
+        self.map_with(stage, n, grain, || (), |(), index| body(index))
+    }
+
+    /// [`Pool::map`] with scratch: `init` makes a state for every worker that takes part.
+    ///
+    /// # Panics
+    /// If `init` or `body` does; results made until then are leaked.
+    pub fn map_with<S, T: Send>(
+        &self,
+        stage: &'static str,
+        n: usize,
+        grain: usize,
+        init: impl Fn() -> S + Sync,
+        body: impl Fn(&mut S, usize) -> T + Sync,
+    ) -> Vec<T> {
         let mut results: Vec<T> = Vec::with_capacity(n);
         let slots: Slots<MaybeUninit<T>> = Slots(results.spare_capacity_mut().as_mut_ptr());
-        self.for_each(stage, n, grain, |index| {
-            let value = body(index);
+        self.for_each_with(stage, n, grain, init, |state, index| {
+            let value = body(state, index);
             // SAFETY: the capacity is at least `n`, and the loop passes every index below `n` once.
             unsafe { slots.slot(index) }.write(value);
         });
