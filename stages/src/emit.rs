@@ -235,8 +235,6 @@ fn fill_item(image: &Image, task: &Task, item: &Item, out: &mut Filling) {
                 let inner = gathered.inner[part as usize];
                 let from = &image.object(position as usize).sections[index as usize];
                 let out = out.window(at(inner), from.size as usize, pad);
-                // A SHT_NOBITS section among others is zeros in the file.
-                out[from.contents.len()..].fill(0);
                 if section.has(SHF_ALLOC) {
                     alloc::copy_section(image, position as usize, index, address + inner, out);
                 } else {
@@ -265,6 +263,13 @@ fn fill_item(image: &Image, task: &Task, item: &Item, out: &mut Filling) {
             }
         }
     }
+}
+
+/// Copies the contents of a section; where it has none, as one of SHT_NOBITS among others, the file has zeros.
+fn copy(contents: &[u8], out: &mut [u8]) {
+    let (start, rest) = out.split_at_mut(contents.len());
+    start.copy_from_slice(contents);
+    rest.fill(0);
 }
 
 /// A run of an output section, and the tasks that fill it.

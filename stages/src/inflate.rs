@@ -1,11 +1,12 @@
 //! Inflates compressed debug sections of the objects that are in (gABI, "Section Compression"; the older
 //! `.zdebug_*` form).
 //!
-//! It waits until selection is over, so that members nobody needs cost nothing. Inflated bytes live as long as
-//! mapped ones: to the end of the process.
+//! It waits until selection is over, so that members nobody needs cost nothing. What is only copied to the output waits
+//! longer: it is inflated where it is written, and is nowhere else. Other inflated bytes live as long as mapped ones: to the
+//! end of the process.
 
+use crate::config::{Config, Strip};
 use crate::context::Cx;
-use crate::elf::compressed::Compressed;
 use crate::model::{File, Inputs, Object, SectionKind};
 use crate::open::Used;
 use crate::parse::put_wide_debug_last;
@@ -28,42 +29,48 @@ pub fn inflate(cx: &Cx, inputs: &mut Inputs, selection: &Selection) {
         }
         let File::Object(object) = file else { return };
         for index in std::mem::take(&mut object.compressed) {
-            if let Err(what) = inflate_section(object, index as usize) {
+            if let Err(what) = inflate_section(cx.config, object, index as usize) {
                 let name = String::from_utf8_lossy(object.section_name(index as usize)).into_owned();
                 let message = format!("{}:({name}): {what}", object.origin);
                 cx.problems.push(Problem::error(message).at(object.id.0, u64::from(index)));
-            }
-            // What the format is could not be seen before.
-            if matches!(object.section_name(index as usize), b".debug_info" | b".zdebug_info") {
-                put_wide_debug_last(object, index as usize);
             }
         }
     });
 }
 
-fn inflate_section(object: &mut Object, index: usize) -> Result<(), String> {
+/// Whether anything reads debug information but the stage that writes it.
+fn is_read(config: &Config) -> bool {
+    config.gdb_index || config.debug_names || config.emit_relocs || config.strip == Strip::NonLines
+}
+
+fn inflate_section(config: &Config, object: &mut Object, index: usize) -> Result<(), String> {
     let section = object.sections[index];
     if section.kind == SectionKind::Ignored {
         return Ok(());
     }
-    let is_marked = section.has(SHF_COMPRESSED);
-    let compressed = if is_marked {
-        Some(Compressed::parse(section.contents))
-    } else {
-        Compressed::parse_zdebug(section.contents).transpose()
+    let Some(compressed) = object.compression(index).map_err(|error| error.to_string())? else {
+        return Ok(());
     };
-    let Some(compressed) = compressed else { return Ok(()) };
-    let compressed = compressed.map_err(|error| error.to_string())?;
-    let mut bytes = vec![0; compressed.size_bytes];
-    compressed.decompress_into(&mut bytes).map_err(|error| error.to_string())?;
-    Used::default().add(section.contents);
+    if matches!(object.section_name(index), b".debug_info" | b".zdebug_info") && compressed.size_bytes >= 4 {
+        // What the format is could not be seen before.
+        let mut first = [0; 4];
+        compressed.first_bytes(&mut first).map_err(|error| error.to_string())?;
+        put_wide_debug_last(object, &first);
+    }
     let section = &mut object.sections[index];
-    section.size = bytes.len() as u64;
-    section.contents = bytes.leak();
+    section.size = compressed.size_bytes as u64;
     section.flags &= !SHF_COMPRESSED;
     if let Some(align) = compressed.alignment.filter(|a| a.is_power_of_two()) {
         section.align_log2 = align.trailing_zeros() as u8;
     }
+    if section.kind == SectionKind::Regular && !section.is_alloc() && !is_read(config) {
+        object.packed.push((index as u32, compressed));
+        return Ok(());
+    }
+    let mut bytes = vec![0; compressed.size_bytes];
+    compressed.decompress_into(&mut bytes).map_err(|error| error.to_string())?;
+    Used::default().add(section.contents);
+    section.contents = bytes.leak();
     if section.kind == SectionKind::Merge && !crate::parse::can_merge(section) {
         section.kind = SectionKind::Regular;
     }

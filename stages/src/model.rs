@@ -10,6 +10,7 @@
 //! - Ids of files follow the command line. Ids of symbols do not (they follow arrival), so nothing that
 //!   reaches the output may be ordered by [`SymbolId`].
 
+use crate::elf::compressed::{Compressed, CompressedError};
 use crate::elf::{Rela, Shdr, Sym};
 use std::fmt;
 use std::path::Path;
@@ -239,8 +240,10 @@ pub struct Object {
     pub wants_executable_stack: bool,
     /// `.gnu.warning.SYMBOL` texts (symbol, text); an empty symbol stands for `.gnu.warning` itself.
     pub warnings: Vec<(&'static [u8], &'static [u8])>,
-    /// Number of sections that are SHF_COMPRESSED or `.zdebug_*` and still have to be inflated.
+    /// Indices of sections that are SHF_COMPRESSED or `.zdebug_*` and still have to be looked at.
     pub compressed: Vec<u32>,
+    /// Sections that are inflated when they are written, by ascending index. Their contents are what is in the file.
+    pub packed: Vec<(u32, Compressed<'static>)>,
     /// (section, companion) pairs, sorted: sections that live if the first one does, because they follow it by
     /// SHF_LINK_ORDER or share its group.
     pub companions: Vec<(u32, u32)>,
@@ -312,6 +315,22 @@ impl Object {
             return &[];
         }
         crate::elf::slice_of(self.sections[section.rela as usize].contents)
+    }
+    /// How the contents of a section are compressed, if they are.
+    ///
+    /// # Errors
+    /// What is wrong with the header.
+    pub fn compression(&self, index: usize) -> Result<Option<Compressed<'static>>, CompressedError> {
+        let section = &self.sections[index];
+        if let Ok(n) = self.packed.binary_search_by_key(&(index as u32), |(packed, _)| *packed) {
+            Ok(Some(self.packed[n].1))
+        } else if section.has(object::elf::SHF_COMPRESSED) {
+            Compressed::parse(section.contents).map(Some)
+        } else if self.section_name(index).starts_with(b".zdebug_") {
+            Compressed::parse_zdebug(section.contents)
+        } else {
+            Ok(None)
+        }
     }
     /// The sections that live if this one does.
     pub fn companions_of(&self, section: u32) -> impl Iterator<Item = u32> + '_ {

@@ -17,12 +17,11 @@
 use crate::arch::target::{self, apply::write, rows::Calculation};
 use crate::context::Cx;
 use crate::elf::Rela;
-use crate::elf::compressed::Compressed;
 use crate::model::{File, Inputs, Object};
 use crate::report::{Description, Place};
 use gimli::{AttributeValue, DwarfSections, EndianSlice, LittleEndian};
 use object::LittleEndian as LE;
-use object::elf::{SHF_COMPRESSED, SHF_GROUP, SHT_RELA, STT_FUNC, STT_GNU_IFUNC, STT_OBJECT, STT_TLS};
+use object::elf::{SHF_GROUP, SHT_RELA, STT_FUNC, STT_GNU_IFUNC, STT_OBJECT, STT_TLS};
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -162,22 +161,14 @@ fn relocations_of(object: &Object, index: usize) -> &'static [Rela] {
 /// The bytes of a section with its relocations applied, unless there are more than `limit`.
 fn relocated(object: &Object, index: usize, limit: usize) -> Option<Vec<u8>> {
     let section = &object.sections[index];
-    let compressed = if section.has(SHF_COMPRESSED) {
-        Some(Compressed::parse(section.contents))
-    } else if object.section_name(index).starts_with(b".zdebug_") {
-        Compressed::parse_zdebug(section.contents).transpose()
-    } else {
-        None
-    };
-    let mut bytes = match compressed {
-        Some(compressed) => {
-            let compressed = compressed.ok().filter(|c| c.size_bytes <= limit)?;
+    let mut bytes = match object.compression(index).ok()? {
+        Some(compressed) if compressed.size_bytes <= limit => {
             let mut bytes = vec![0; compressed.size_bytes];
             compressed.decompress_into(&mut bytes).ok()?;
             bytes
         }
         None if section.contents.len() <= limit => section.contents.to_vec(),
-        None => return None,
+        _ => return None,
     };
     for relocation in relocations_of(object, index) {
         let symbol = relocation.r_sym(LE, false) as usize;

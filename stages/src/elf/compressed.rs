@@ -14,6 +14,7 @@
 
 use flate2::{Decompress, FlushDecompress, Status};
 use std::fmt;
+use std::io::Read;
 
 /// A compressed section, its header checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,6 +134,16 @@ impl<'a> Compressed<'a> {
         let algorithm = Algorithm::Zlib;
         let size_bytes = possible_size(algorithm, u64::from_be_bytes(size), payload)?;
         Ok(Some(Compressed { algorithm, size_bytes, alignment: None, payload }))
+    }
+
+    /// The first bytes of the contents, as many as `output` takes.
+    pub fn first_bytes(&self, output: &mut [u8]) -> Result<(), CompressedError> {
+        let result = match self.algorithm {
+            Algorithm::Zlib => flate2::bufread::ZlibDecoder::new(self.payload).read_exact(output),
+            Algorithm::Zstd => zstd::stream::read::Decoder::with_buffer(self.payload)
+                .and_then(|mut decoder| decoder.read_exact(output)),
+        };
+        result.map_err(|error| CompressedError::Corrupt(error.to_string()))
     }
 
     /// Decompresses into `output`, which must have [`Compressed::size_bytes`] bytes.

@@ -19,7 +19,7 @@ use object::LittleEndian as LE;
 pub(super) fn copy_section(image: &Image, position: usize, index: u32, address: u64, out: &mut [u8]) {
     let object = image.object(position);
     let section = &object.sections[index as usize];
-    out[..section.contents.len()].copy_from_slice(section.contents);
+    super::copy(section.contents, out);
     let env = environment(image.cx, section.has(object::elf::SHF_WRITE));
     let site =
         Site { image, position, object, section: index, address, env, targets: &image.targets[position] };

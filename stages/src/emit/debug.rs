@@ -22,7 +22,10 @@ use object::LittleEndian as LE;
 pub(super) fn copy_section(image: &Image, position: usize, index: u32, out: &mut [u8]) {
     let object = image.object(position);
     let section = &object.sections[index as usize];
-    out[..section.contents.len()].copy_from_slice(section.contents);
+    match object.packed.binary_search_by_key(&index, |(packed, _)| *packed) {
+        Ok(n) => unpack(image, object, n, out),
+        Err(_) => super::copy(section.contents, out),
+    }
     let relocations = object.relocations(section);
     if relocations.is_empty() {
         return;
@@ -36,6 +39,17 @@ pub(super) fn copy_section(image: &Image, position: usize, index: u32, out: &mut
     };
     let site = Site { image, position, object, section: index, tombstone, targets };
     site.relocate(relocations, out);
+}
+
+/// Inflates a section that still is as it is in the file.
+fn unpack(image: &Image, object: &Object, n: usize, out: &mut [u8]) {
+    let (index, compressed) = &object.packed[n];
+    if let Err(what) = compressed.decompress_into(out) {
+        let name = String::from_utf8_lossy(object.section_name(*index as usize)).into_owned();
+        let problem = Problem::error(format!("{}:({name}): {what}", object.origin));
+        image.cx.problems.push(problem.at(object.id.0, u64::from(*index)));
+        out.fill(0);
+    }
 }
 
 /// What stands for an address that is not there.

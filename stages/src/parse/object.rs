@@ -47,6 +47,7 @@ pub(super) fn parse(config: &Config, input: &MappedInput, names: &mut NameSink) 
         wants_executable_stack: false,
         warnings: Vec::new(),
         compressed: Vec::new(),
+        packed: Vec::new(),
         companions: Vec::new(),
         taken_apart: Vec::new(),
         apart: Vec::new(),

@@ -66,7 +66,7 @@ pub(super) fn read(config: &Config, object: &mut Object) -> Result<(), String> {
         reverse_ctors(object);
     }
     if seen.debug_info != 0 {
-        put_wide_debug_last(object, seen.debug_info);
+        put_wide_debug_last(object, object.sections[seen.debug_info].contents);
     }
     if config.gc_sections && (!object.groups.is_empty() || seen.link_order) {
         find_companions(object);
@@ -351,11 +351,11 @@ fn debug_name_of_zdebug(name: &'static [u8]) -> &'static [u8] {
     plain.leak()
 }
 
-/// Puts the debug information of an object behind that of others if it has the 64-bit format, as its `.debug_info` says
+/// Puts the debug information of an object behind that of others if it has the 64-bit format, as its `.debug_info` begins
 /// (DWARF 5, 7.4 "32-Bit and 64-Bit DWARF Formats"): offsets of the 32-bit format then reach what they refer to, however
 /// much there is of the other.
-pub fn put_wide_debug_last(object: &mut Object, debug_info: usize) {
-    if !object.sections[debug_info].contents.starts_with(&[0xff; 4]) {
+pub fn put_wide_debug_last(object: &mut Object, debug_info: &[u8]) {
+    if !debug_info.starts_with(&[0xff; 4]) {
         return;
     }
     for section in object.sections.iter_mut().filter(|section| !section.is_alloc()) {
