@@ -26,11 +26,8 @@ pub fn listed(cx: &Cx, inputs: &Inputs) -> Result<Option<VersionScript>, Failed>
             if object.section_name(index) != SECTION || header.sh_type.get(LE) == SHT_NOBITS {
                 continue;
             }
-            // The sections of archive members are not read yet; those that cannot be are reported when they are.
-            let start = usize::try_from(header.sh_offset.get(LE)).unwrap_or(usize::MAX);
-            let size = usize::try_from(header.sh_size.get(LE)).unwrap_or(usize::MAX);
-            let contents = object.data.get(start..start.saturating_add(size)).unwrap_or_default();
-            for name in contents.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+            // A section that cannot be read is reported when its object is known to take part.
+            for name in object.texts(index) {
                 if name.iter().any(|byte| !byte.is_ascii_graphic() || b"\"{};".contains(byte)) {
                     let shown = String::from_utf8_lossy(name);
                     let message = format!("{}:(.exports): {shown:?} is no name of a symbol", object.origin);

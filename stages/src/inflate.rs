@@ -5,7 +5,7 @@
 //! longer: it is inflated where it is written, and is nowhere else. Other inflated bytes live as long as mapped ones: to the
 //! end of the process.
 
-use crate::config::{Config, Strip};
+use crate::config::{Config, OutputKind, Strip};
 use crate::context::Cx;
 use crate::model::{File, Inputs, Object, SectionKind};
 use crate::open::Used;
@@ -38,9 +38,13 @@ pub fn inflate(cx: &Cx, inputs: &mut Inputs, selection: &Selection) {
     });
 }
 
-/// Whether anything reads debug information but the stage that writes it.
+/// Whether anything reads debug information but the stage that relocates it.
 fn is_read(config: &Config) -> bool {
-    config.gdb_index || config.debug_names || config.emit_relocs || config.strip == Strip::NonLines
+    config.kind == OutputKind::Relocatable
+        || config.gdb_index
+        || config.debug_names
+        || config.emit_relocs
+        || config.strip == Strip::NonLines
 }
 
 fn inflate_section(config: &Config, object: &mut Object, index: usize) -> Result<(), String> {

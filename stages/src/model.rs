@@ -309,6 +309,15 @@ impl Object {
     pub fn section_name(&self, section: usize) -> &'static [u8] {
         crate::elf::c_string(self.shstrtab, self.headers[section].sh_name.get(object::LittleEndian) as usize)
     }
+    /// The texts in a section, each of which ends with a zero byte, as they stand in the file: sections of archive members
+    /// are read late. None if the section is not in the file.
+    pub fn texts(&self, section: usize) -> impl Iterator<Item = &'static [u8]> + use<> {
+        let header = &self.headers[section];
+        let (start, size) =
+            (header.sh_offset.get(object::LittleEndian), header.sh_size.get(object::LittleEndian));
+        let contents = crate::elf::range(self.data, start, size).unwrap_or_default();
+        contents.split(|byte| *byte == 0).filter(|text| !text.is_empty())
+    }
     /// The relocations that apply to a section.
     pub fn relocations(&self, section: &Section) -> &'static [Rela] {
         if section.rela == 0 {

@@ -218,12 +218,13 @@ impl<'a> Filter<'a> {
             STT_FILE => return self.discard != Discard::All || entry.st_name.get(LE) != 0,
             _ => {}
         }
-        let name = entry.st_name.get(LE) as usize;
-        if object.strtab.get(name).is_none_or(|byte| *byte == 0) || self.discard == Discard::All {
+        let section = object.symbol_section(index) as usize;
+        if self.discard == Discard::All || section != 0 && !self.is_in_output(object, section) {
             return false;
         }
-        let section = object.symbol_section(index) as usize;
-        if section != 0 && !self.is_in_output(object, section) {
+        // Names are far away: what is left out without a look at them has been.
+        let name = entry.st_name.get(LE) as usize;
+        if object.strtab.get(name).is_none_or(|byte| *byte == 0) {
             return false;
         }
         let is_temporary = object.strtab[name..].starts_with(b".L");

@@ -14,21 +14,17 @@
 use super::{Opened, Opener, Request, search};
 use crate::config::Modifiers;
 use crate::context::Cx;
-use crate::elf::range;
 use crate::model::{File, FileId, Object, SharedObject};
 use crate::report::Problem;
 use crate::seal::Parsed;
 use crate::select::Selection;
-use object::LittleEndian as LE;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// What an object asks for.
-fn names(object: &Object) -> impl Iterator<Item = &'static [u8]> {
-    let shdr = &object.headers[object.dependent_libraries as usize];
-    let contents = range(object.data, shdr.sh_offset.get(LE), shdr.sh_size.get(LE)).unwrap_or_default();
-    contents.split(|byte| *byte == 0).filter(|name| !name.is_empty())
+fn names(object: &Object) -> impl Iterator<Item = &'static [u8]> + use<> {
+    object.texts(object.dependent_libraries as usize)
 }
 
 impl Opener<'_> {
