@@ -23,6 +23,11 @@ struct Browser {
     events: Vec<Value>,
 }
 
+/// The parameters of `Runtime.evaluate`.
+fn evaluation(expression: &str) -> Value {
+    json!({"expression": expression, "returnByValue": true, "awaitPromise": true})
+}
+
 impl Browser {
     /// Starts a browser, if there is one.
     fn start(place: &Place, size: &str, is_dark: bool) -> Option<Browser> {
@@ -59,6 +64,11 @@ impl Browser {
     }
 
     fn ask(&mut self, method: &str, parameters: Value) -> Value {
+        self.try_to_ask(method, parameters).unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    /// The answer, or the browser's error.
+    fn try_to_ask(&mut self, method: &str, parameters: Value) -> Result<Value, Value> {
         self.last += 1;
         let mut message = json!({"id": self.last, "method": method, "params": parameters});
         if !self.session.is_null() {
@@ -72,8 +82,8 @@ impl Browser {
             assert!(text.pop() == Some(0), "the browser ended");
             let message: Value = serde_json::from_slice(&text).unwrap();
             if message["id"] == self.last {
-                assert!(message["error"].is_null(), "{method}: {}", message["error"]);
-                return message["result"].clone();
+                let error = &message["error"];
+                return if error.is_null() { Ok(message["result"].clone()) } else { Err(error.clone()) };
             }
             self.events.push(message);
         }
@@ -81,8 +91,7 @@ impl Browser {
 
     /// The value of an expression in the page.
     fn value(&mut self, expression: &str) -> Value {
-        let parameters = json!({"expression": expression, "returnByValue": true, "awaitPromise": true});
-        let result = self.ask("Runtime.evaluate", parameters);
+        let result = self.ask("Runtime.evaluate", evaluation(expression));
         assert!(result["exceptionDetails"].is_null(), "{expression}: {}", result["exceptionDetails"]);
         result["result"]["value"].clone()
     }
@@ -101,7 +110,9 @@ impl Browser {
         // While a page is loaded there may be no document.
         let tried = format!("(() => {{ try {{ return {condition}; }} catch {{ return false; }} }})()");
         for _ in 0..400 {
-            if self.value(&tried) == true {
+            // If the page is left for another one meanwhile, there is no answer.
+            let result = self.try_to_ask("Runtime.evaluate", evaluation(&tried));
+            if result.is_ok_and(|result| result["result"]["value"] == true) {
                 return;
             }
             std::thread::sleep(std::time::Duration::from_millis(25));
