@@ -23,10 +23,8 @@ struct Browser {
     events: Vec<Value>,
 }
 
-/// The parameters of `Runtime.evaluate`.
-fn evaluation(expression: &str) -> Value {
-    json!({"expression": expression, "returnByValue": true, "awaitPromise": true})
-}
+/// The browser's error for what is asked in the moment in which a page is left for another.
+const LEFT: i64 = -32000;
 
 impl Browser {
     /// Starts a browser, if there is one.
@@ -91,9 +89,15 @@ impl Browser {
 
     /// The value of an expression in the page.
     fn value(&mut self, expression: &str) -> Value {
-        let result = self.ask("Runtime.evaluate", evaluation(expression));
+        self.try_value(expression).unwrap_or_else(|error| panic!("{expression}: {error}"))
+    }
+
+    /// The same, or the browser's error.
+    fn try_value(&mut self, expression: &str) -> Result<Value, Value> {
+        let parameters = json!({"expression": expression, "returnByValue": true, "awaitPromise": true});
+        let result = self.try_to_ask("Runtime.evaluate", parameters)?;
         assert!(result["exceptionDetails"].is_null(), "{expression}: {}", result["exceptionDetails"]);
-        result["result"]["value"].clone()
+        Ok(result["result"]["value"].clone())
     }
 
     fn number(&mut self, expression: &str) -> f64 {
@@ -110,10 +114,10 @@ impl Browser {
         // While a page is loaded there may be no document.
         let tried = format!("(() => {{ try {{ return {condition}; }} catch {{ return false; }} }})()");
         for _ in 0..400 {
-            // If the page is left for another one meanwhile, there is no answer.
-            let result = self.try_to_ask("Runtime.evaluate", evaluation(&tried));
-            if result.is_ok_and(|result| result["result"]["value"] == true) {
-                return;
+            match self.try_value(&tried) {
+                Ok(value) if value == true => return,
+                Ok(_) => {}
+                Err(error) => assert_eq!(error["code"], LEFT, "{condition}: {error}"),
             }
             std::thread::sleep(std::time::Duration::from_millis(25));
         }

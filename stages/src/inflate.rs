@@ -7,6 +7,7 @@
 
 use crate::config::{Config, OutputKind, Strip};
 use crate::context::Cx;
+use crate::elf::compressed::CompressedError;
 use crate::model::{File, Inputs, Object, SectionKind};
 use crate::open::Used;
 use crate::parse::put_wide_debug_last;
@@ -30,12 +31,16 @@ pub fn inflate(cx: &Cx, inputs: &mut Inputs, selection: &Selection) {
         let File::Object(object) = file else { return };
         for index in std::mem::take(&mut object.compressed) {
             if let Err(what) = inflate_section(cx.config, object, index as usize) {
-                let name = String::from_utf8_lossy(object.section_name(index as usize)).into_owned();
-                let message = format!("{}:({name}): {what}", object.origin);
-                cx.problems.push(Problem::error(message).at(object.id.0, u64::from(index)));
+                cx.problems.push(failed(object, index, &what));
             }
         }
     });
+}
+
+/// The error for a section that cannot be inflated.
+pub fn failed(object: &Object, index: u32, what: &CompressedError) -> Problem {
+    let name = String::from_utf8_lossy(object.section_name(index as usize)).into_owned();
+    Problem::error(format!("{}:({name}): {what}", object.origin)).at(object.id.0, u64::from(index))
 }
 
 /// Whether anything reads debug information but the stage that relocates it.
@@ -47,18 +52,16 @@ fn is_read(config: &Config) -> bool {
         || config.strip == Strip::NonLines
 }
 
-fn inflate_section(config: &Config, object: &mut Object, index: usize) -> Result<(), String> {
+fn inflate_section(config: &Config, object: &mut Object, index: usize) -> Result<(), CompressedError> {
     let section = object.sections[index];
     if section.kind == SectionKind::Ignored {
         return Ok(());
     }
-    let Some(compressed) = object.compression(index).map_err(|error| error.to_string())? else {
-        return Ok(());
-    };
+    let Some(compressed) = object.compression(index)? else { return Ok(()) };
     if matches!(object.section_name(index), b".debug_info" | b".zdebug_info") && compressed.size_bytes >= 4 {
         // What the format is could not be seen before.
         let mut first = [0; 4];
-        compressed.first_bytes(&mut first).map_err(|error| error.to_string())?;
+        compressed.first_bytes(&mut first)?;
         put_wide_debug_last(object, &first);
     }
     let section = &mut object.sections[index];
@@ -72,7 +75,7 @@ fn inflate_section(config: &Config, object: &mut Object, index: usize) -> Result
         return Ok(());
     }
     let mut bytes = vec![0; compressed.size_bytes];
-    compressed.decompress_into(&mut bytes).map_err(|error| error.to_string())?;
+    compressed.decompress_into(&mut bytes)?;
     Used::default().add(section.contents);
     section.contents = bytes.leak();
     if section.kind == SectionKind::Merge && !crate::parse::can_merge(section) {

@@ -99,7 +99,7 @@ impl SectionKind {
 /// One section header, reduced to what later stages ask for.
 #[derive(Debug, Clone, Copy)]
 pub struct Section {
-    /// The bytes; empty for SHT_NOBITS.
+    /// The bytes; empty for SHT_NOBITS, and as they are in the file for those of [`Object::packed`].
     pub contents: &'static [u8],
     /// `sh_size` (the inflated size of a compressed section).
     pub size: u64,
@@ -242,7 +242,7 @@ pub struct Object {
     pub warnings: Vec<(&'static [u8], &'static [u8])>,
     /// Indices of sections that are SHF_COMPRESSED or `.zdebug_*` and still have to be looked at.
     pub compressed: Vec<u32>,
-    /// Sections that are inflated when they are written, by ascending index. Their contents are what is in the file.
+    /// Sections that are inflated when they are written, by ascending index; see [`Object::packed_section`].
     pub packed: Vec<(u32, Compressed<'static>)>,
     /// (section, companion) pairs, sorted: sections that live if the first one does, because they follow it by
     /// SHF_LINK_ORDER or share its group.
@@ -325,14 +325,19 @@ impl Object {
         }
         crate::elf::slice_of(self.sections[section.rela as usize].contents)
     }
+    /// What a section is inflated from when it is written, if that has not been done before.
+    pub fn packed_section(&self, index: u32) -> Option<Compressed<'static>> {
+        let n = self.packed.binary_search_by_key(&index, |(packed, _)| *packed).ok()?;
+        Some(self.packed[n].1)
+    }
     /// How the contents of a section are compressed, if they are.
     ///
     /// # Errors
     /// What is wrong with the header.
     pub fn compression(&self, index: usize) -> Result<Option<Compressed<'static>>, CompressedError> {
         let section = &self.sections[index];
-        if let Ok(n) = self.packed.binary_search_by_key(&(index as u32), |(packed, _)| *packed) {
-            Ok(Some(self.packed[n].1))
+        if let Some(packed) = self.packed_section(index as u32) {
+            Ok(Some(packed))
         } else if section.has(object::elf::SHF_COMPRESSED) {
             Compressed::parse(section.contents).map(Some)
         } else if self.section_name(index).starts_with(b".zdebug_") {

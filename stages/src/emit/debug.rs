@@ -10,7 +10,9 @@ use crate::arch::target::rows::{Calculation, Row};
 use crate::arch::target::{self};
 use crate::config::Config;
 use crate::elf::Rela;
+use crate::elf::compressed::Compressed;
 use crate::image::Image;
+use crate::inflate;
 use crate::merge::Placed;
 use crate::model::Object;
 use crate::report::Problem;
@@ -22,9 +24,9 @@ use object::LittleEndian as LE;
 pub(super) fn copy_section(image: &Image, position: usize, index: u32, out: &mut [u8]) {
     let object = image.object(position);
     let section = &object.sections[index as usize];
-    match object.packed.binary_search_by_key(&index, |(packed, _)| *packed) {
-        Ok(n) => unpack(image, object, n, out),
-        Err(_) => super::copy(section.contents, out),
+    match object.packed_section(index) {
+        Some(packed) => unpack(image, object, index, packed, out),
+        None => super::copy(section.contents, out),
     }
     let relocations = object.relocations(section);
     if relocations.is_empty() {
@@ -42,12 +44,9 @@ pub(super) fn copy_section(image: &Image, position: usize, index: u32, out: &mut
 }
 
 /// Inflates a section that still is as it is in the file.
-fn unpack(image: &Image, object: &Object, n: usize, out: &mut [u8]) {
-    let (index, compressed) = &object.packed[n];
-    if let Err(what) = compressed.decompress_into(out) {
-        let name = String::from_utf8_lossy(object.section_name(*index as usize)).into_owned();
-        let problem = Problem::error(format!("{}:({name}): {what}", object.origin));
-        image.cx.problems.push(problem.at(object.id.0, u64::from(*index)));
+fn unpack(image: &Image, object: &Object, index: u32, packed: Compressed, out: &mut [u8]) {
+    if let Err(what) = packed.decompress_into(out) {
+        image.cx.problems.push(inflate::failed(object, index, &what));
         out.fill(0);
     }
 }

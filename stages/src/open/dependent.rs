@@ -22,11 +22,6 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// What an object asks for.
-fn names(object: &Object) -> impl Iterator<Item = &'static [u8]> + use<> {
-    object.texts(object.dependent_libraries as usize)
-}
-
 impl Opener<'_> {
     /// Adds the libraries that inputs name and that are not among the files yet. True if there is more to open.
     pub fn add_dependencies(&mut self, parsed: &[Parsed]) -> bool {
@@ -48,7 +43,7 @@ impl Opener<'_> {
         objects.sort_by_key(|object| object.id);
         libraries.sort_by_key(|library| library.id);
         for object in objects {
-            for name in names(object) {
+            for name in object.texts(object.dependent_libraries as usize) {
                 if self.dependencies.insert(name) {
                     self.add_dependency(object.id, name, object.is_lazy);
                 }
