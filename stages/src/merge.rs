@@ -74,7 +74,7 @@ struct Contribution {
 }
 
 /// A merged section and where its pool is, for many lookups.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Placed<'a> {
     lookup: pieces::Lookup<'a>,
     pool: u64,

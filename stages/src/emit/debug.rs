@@ -82,41 +82,75 @@ struct Site<'a> {
 
 impl Site<'_> {
     fn relocate(&self, relocations: &[Rela], out: &mut [u8]) {
-        const AHEAD: usize = 40;
         self.ask_for_strings(relocations);
-        // Nearly all of a section's lookups are in one and the same.
-        let mut pieces: Option<(Target, Placed)> = None;
+        let mut rest = relocations;
+        // Nearly all of a section's lookups are in one and the same merged section.
+        let mut pieces = (Target::NO_PIECES, Placed::default());
+        while let Some(relocation) = {
+            rest = &rest[self.relocate_common(rest, pieces, out)..];
+            rest.first()
+        } {
+            let target = self.targets.get(relocation.r_sym(LE, false) as usize);
+            match target.filter(|target| target.is_pieces() && **target != pieces.0) {
+                Some(other) => {
+                    let (is_loaded, member) = other.pieces();
+                    pieces = (*other, self.image.placed(is_loaded, member));
+                }
+                None => {
+                    self.relocate_one(relocation, out);
+                    rest = &rest[1..];
+                }
+            }
+        }
+    }
+
+    /// Applies relocations up to the first that is not as nearly all are; the number of those that it did. They put an
+    /// address, an offset into the merged section that `pieces` names, or a tombstone into 4 or 8 bytes.
+    fn relocate_common(&self, relocations: &[Rela], pieces: (Target, Placed), out: &mut [u8]) -> usize {
+        const AHEAD: usize = 40;
+        let (targets, tombstone) = (self.targets, self.tombstone);
         for (n, relocation) in relocations.iter().enumerate() {
             engine::prefetch(relocations, n + AHEAD);
-            let r_type = relocation.r_type(LE, false);
             let offset = relocation.r_offset.get(LE) as usize;
-            let symbol = relocation.r_sym(LE, false) as usize;
             let addend = relocation.r_addend.get(LE) as u64;
-            let Some(target) = self.targets.get(symbol) else {
-                self.report(relocation, "refers to a symbol that does not exist".into());
-                continue;
+            let Some(target) = targets.get(relocation.r_sym(LE, false) as usize) else { return n };
+            let value = if let Some(address) = target.address() {
+                address.wrapping_add(addend)
+            } else if *target == pieces.0 {
+                pieces.1.address(addend)
+            } else if target.is_dead() {
+                tombstone
+            } else {
+                return n;
             };
-            let value = match target.address() {
-                Some(address) => address.wrapping_add(addend),
-                None => match &pieces {
-                    Some((of, placed)) if of == target => placed.address(addend),
-                    _ if target.is_pieces() => {
-                        let (is_loaded, member) = target.pieces();
-                        let placed = self.image.placed(is_loaded, member);
-                        pieces = Some((*target, placed));
-                        placed.address(addend)
-                    }
-                    _ => self.value(*target, symbol, addend),
-                },
-            };
-            let result = match r_type {
+            let result = match relocation.r_type(LE, false) {
                 object::elf::R_X86_64_32 => put4(out, offset, value),
                 object::elf::R_X86_64_64 => put8(out, offset, value),
-                _ => self.other(r_type, *target, offset, value, out),
+                _ => return n,
             };
-            if let Err(overflow) = result {
-                self.overflow(relocation, overflow);
+            if result.is_err() {
+                return n;
             }
+        }
+        relocations.len()
+    }
+
+    /// Applies any relocation, or says why it cannot.
+    #[cold]
+    fn relocate_one(&self, relocation: &Rela, out: &mut [u8]) {
+        let symbol = relocation.r_sym(LE, false) as usize;
+        let Some(target) = self.targets.get(symbol) else {
+            return self.report(relocation, "refers to a symbol that does not exist".into());
+        };
+        let offset = relocation.r_offset.get(LE) as usize;
+        let value = self.value(*target, symbol, relocation.r_addend.get(LE) as u64);
+        let result = match relocation.r_type(LE, false) {
+            object::elf::R_X86_64_32 => put4(out, offset, value),
+            object::elf::R_X86_64_64 => put8(out, offset, value),
+            r_type => self.other(r_type, *target, offset, value, out),
+        };
+        if let Err(overflow) = result {
+            self.overflow(relocation, overflow);
         }
     }
 
@@ -139,10 +173,17 @@ impl Site<'_> {
         }
     }
 
-    /// S + A where the symbol is neither a plain address nor that of a merged section.
+    /// S + A, of any symbol.
     fn value(&self, target: Target, symbol: usize, addend: u64) -> u64 {
         if target.is_dead() {
             return self.tombstone;
+        }
+        if let Some(address) = target.address() {
+            return address.wrapping_add(addend);
+        }
+        if target.is_pieces() {
+            let (is_loaded, member) = target.pieces();
+            return self.image.placed(is_loaded, member).address(addend);
         }
         self.image.address(self.image.reference(self.position, self.object, symbol)).wrapping_add(addend)
     }
@@ -204,18 +245,20 @@ impl Site<'_> {
 
 #[inline]
 fn put4(out: &mut [u8], offset: usize, value: u64) -> Result<(), Overflow> {
-    let bytes = out.get_mut(offset..offset.wrapping_add(4)).ok_or(Overflow::OutsideSection)?;
+    let bytes =
+        out.get_mut(offset..).and_then(|tail| tail.first_chunk_mut()).ok_or(Overflow::OutsideSection)?;
     // A tombstone of all ones fits, too.
     if value > u64::from(u32::MAX) && value != u64::MAX {
         return Err(Overflow::Range(value as i64, 0, u64::from(u32::MAX)));
     }
-    bytes.copy_from_slice(&(value as u32).to_le_bytes());
+    *bytes = (value as u32).to_le_bytes();
     Ok(())
 }
 
 #[inline]
 fn put8(out: &mut [u8], offset: usize, value: u64) -> Result<(), Overflow> {
-    let bytes = out.get_mut(offset..offset.wrapping_add(8)).ok_or(Overflow::OutsideSection)?;
-    bytes.copy_from_slice(&value.to_le_bytes());
+    let bytes =
+        out.get_mut(offset..).and_then(|tail| tail.first_chunk_mut()).ok_or(Overflow::OutsideSection)?;
+    *bytes = value.to_le_bytes();
     Ok(())
 }

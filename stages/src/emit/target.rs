@@ -21,6 +21,8 @@ impl Target {
 
     /// A symbol in a section that is not in the output.
     pub const GONE: Target = Target(Target::DEAD);
+    /// No symbol at all: of a merged section that does not exist.
+    pub const NO_PIECES: Target = Target(Target::PIECES | u32::MAX as u64);
 
     /// The plain address, if a relocation has nothing else to consider.
     #[inline]
