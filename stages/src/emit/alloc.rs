@@ -83,10 +83,15 @@ impl Site<'_> {
         }
     }
 
-    /// The common case: an address against an ordinary symbol. False if there is more to it, or it does not fit.
+    /// The common case: an address against an ordinary symbol, or a load from the GOT. False if there is more to it, or
+    /// it does not fit.
     #[inline]
     fn apply_plain(&self, r_type: u32, symbol: usize, addend: i64, offset: usize, out: &mut [u8]) -> bool {
-        let Some(address) = self.targets.get(symbol).and_then(|t| t.address()) else { return false };
+        let Some(common) = target::rows::common(r_type) else { return false };
+        let Some(target) = self.targets.get(symbol) else { return false };
+        let of_symbol =
+            if common == Common::GotPc32 { self.got_slot(*target, symbol) } else { target.address() };
+        let Some(address) = of_symbol else { return false };
         let value = address.wrapping_add(addend as u64);
         let mut put = |field: &[u8]| match out.get_mut(offset..offset.wrapping_add(field.len())) {
             Some(place) => {
@@ -95,18 +100,25 @@ impl Site<'_> {
             }
             None => false,
         };
-        match target::rows::common(r_type) {
-            Some(Common::Pc32) => {
+        match common {
+            Common::Pc32 | Common::GotPc32 => {
                 let distance = value.wrapping_sub(self.address.wrapping_add(offset as u64));
                 i32::try_from(distance as i64).is_ok_and(|distance| put(&distance.to_le_bytes()))
             }
-            Some(Common::Word) => put(&value.to_le_bytes()),
-            Some(Common::Signed32) => {
-                i32::try_from(value as i64).is_ok_and(|value| put(&value.to_le_bytes()))
-            }
-            Some(Common::Unsigned32) => u32::try_from(value).is_ok_and(|value| put(&value.to_le_bytes())),
-            None => false,
+            Common::Word => put(&value.to_le_bytes()),
+            Common::Signed32 => i32::try_from(value as i64).is_ok_and(|value| put(&value.to_le_bytes())),
+            Common::Unsigned32 => u32::try_from(value).is_ok_and(|value| put(&value.to_le_bytes())),
         }
+    }
+
+    /// The address of a global symbol's slot of the GOT.
+    #[inline]
+    fn got_slot(&self, target: Target, symbol: usize) -> Option<u64> {
+        if target.is_dead() || symbol < self.object.first_global as usize {
+            return None;
+        }
+        let slots = self.image.tables.slots(SymbolRef::Global(self.object.symbol_id(symbol)))?;
+        (slots.got != NO_SLOT).then(|| self.image.addresses.bases.got_slot(slots.got))
     }
 
     fn apply(

@@ -114,9 +114,12 @@ pub enum Common {
     Signed32,
     /// S + A into four bytes that are zero-extended.
     Unsigned32,
+    /// G + A - P into four bytes, of an instruction that stays as it is.
+    GotPc32,
 }
 
-/// The common row of a relocation type against an ordinary symbol, which has no need of a PLT entry.
+/// The common row of a relocation type against an ordinary symbol, which has no need of a PLT entry. What has a slot of
+/// the GOT may be any symbol.
 #[inline]
 pub fn common(r_type: u32) -> Option<Common> {
     match r_type {
@@ -124,6 +127,7 @@ pub fn common(r_type: u32) -> Option<Common> {
         object::elf::R_X86_64_64 => Some(Common::Word),
         object::elf::R_X86_64_32S => Some(Common::Signed32),
         object::elf::R_X86_64_32 => Some(Common::Unsigned32),
+        object::elf::R_X86_64_GOTPCREL => Some(Common::GotPc32),
         _ => None,
     }
 }
