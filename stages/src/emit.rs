@@ -163,14 +163,8 @@ impl Cutter {
     }
 }
 
-/// Makes the bytes of a task. The buffer is resized to the task's size; what it held before is overwritten.
-pub fn fill(image: &Image, task: &Task, buffer: &mut Vec<u8>) {
-    buffer.resize(task.size as usize, 0);
-    fill_window(image, task, buffer);
-}
-
-/// Makes the bytes of a task; `window` is as large as the task.
-fn fill_window(image: &Image, task: &Task, window: &mut [u8]) {
+/// Makes the bytes of a task; what `window`, which is as large as the task, held before is overwritten.
+pub fn fill(image: &Image, task: &Task, window: &mut [u8]) {
     let mut out = Filling { out: window, done: 0 };
     if task.is_headers {
         let headers = chunks::file_headers(image);
@@ -316,7 +310,7 @@ pub fn fill_run(image: &Image, run: &SectionRun, buffer: &mut Vec<u8>, scratch: 
         let (from, to) = (run.start.max(task.offset), end.min(task.offset + task.size));
         let window = out.window((from - run.start) as usize, (to - from) as usize, 0);
         if (from, to - from) == (task.offset, task.size) {
-            fill_window(image, task, window);
+            fill(image, task, window);
         } else {
             fill(image, task, scratch);
             window.copy_from_slice(&scratch[(from - task.offset) as usize..(to - task.offset) as usize]);

@@ -186,7 +186,7 @@ fn check_again(image: &Image, id: &[u8], pieces: &mut [Piece]) {
     let Some(offset) = emit::build_id_offset(image) else { return };
     for task in emit::tasks(image) {
         let Some(at) = offset.checked_sub(task.offset).filter(|at| *at < task.size) else { continue };
-        let mut buffer = Vec::new();
+        let mut buffer = vec![0; task.size as usize];
         emit::fill(image, &task, &mut buffer);
         buffer[at as usize..at as usize + id.len()].copy_from_slice(id);
         if let Some(piece) = pieces.iter_mut().find(|piece| piece.digest.offset == task.offset) {

@@ -86,19 +86,23 @@ pub(crate) fn fill_file(image: &Image, output: &mut Output) -> Result<(Vec<Piece
     let (written, to_gather) = flow.channel::<Piece>("written", 64);
     let tasks = &list;
     flow.indexed("fill", tasks.len(), filled, |n, filled| {
+        let (offset, size) = (tasks[n].offset, tasks[n].size as usize);
         let mut buffer = free.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
-        emit::fill(image, &tasks[n], &mut buffer);
-        cx.pool.tracer().add_bytes(buffer.len());
-        filled.send(Filled { offset: tasks[n].offset, buffer, digest: 0, crc: 0 });
+        if buffer.len() < size {
+            buffer.resize(size, 0);
+        }
+        emit::fill(image, &tasks[n], &mut buffer[..size]);
+        cx.pool.tracer().add_bytes(size);
+        filled.send(Filled { offset, size, buffer, digest: 0, crc: 0 });
         Ok(())
     })
     .labelled(|n| engine::Label::from(*n));
     flow.parallel("digest", to_digest, hashed, |mut filled: Filled, hashed| {
         if wants_digest {
-            filled.digest = chunk_digest(&filled.buffer);
+            filled.digest = chunk_digest(filled.bytes());
         }
         if wants_crc {
-            filled.crc = crc32fast::hash(&filled.buffer);
+            filled.crc = crc32fast::hash(filled.bytes());
         }
         hashed.send(filled);
         Ok(())
@@ -106,8 +110,8 @@ pub(crate) fn fill_file(image: &Image, output: &mut Output) -> Result<(Vec<Piece
     // One at a time: who waits for another's write spins in the kernel, instead of filling a buffer.
     let limit = Limit { items: 1, workers: WRITERS_MAX, beyond: MAPPED_COST };
     flow.limited("write", (limit, cx.pool.threads()), to_write, written, |filled: Filled, written| {
-        output.write_at(&filled.buffer, filled.offset).map_err(fail)?;
-        let length = filled.buffer.len() as u64;
+        output.write_at(filled.bytes(), filled.offset).map_err(fail)?;
+        let length = filled.size as u64;
         let digest = ChunkDigest { offset: filled.offset, length, digest: filled.digest };
         written.send(Piece { digest, crc: filled.crc });
         free.lock().unwrap_or_else(PoisonError::into_inner).push(filled.buffer);
@@ -148,7 +152,15 @@ pub(crate) struct Piece {
 /// A task's bytes on their way to the file.
 struct Filled {
     offset: u64,
+    /// How many bytes of the buffer they are. It never becomes shorter: making it longer again would clear it.
+    size: usize,
     buffer: Vec<u8>,
     digest: u128,
     crc: u32,
+}
+
+impl Filled {
+    fn bytes(&self) -> &[u8] {
+        &self.buffer[..self.size]
+    }
 }
