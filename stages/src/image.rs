@@ -183,13 +183,14 @@ impl<'a> Image<'a> {
     }
     /// The header index of the output section an input section went to.
     pub fn section_index_of(&self, object: &Object, section: usize) -> HeaderIndex {
-        let map = &self.sizes.names.maps;
-        let Some(position) = self.selection.position(object.id) else {
-            return HeaderIndex::ABSOLUTE;
-        };
+        let position = self.selection.position(object.id);
+        position.map_or(HeaderIndex::ABSOLUTE, |position| self.section_index_at(position, object, section))
+    }
+    /// The same of the object at a position.
+    pub fn section_index_at(&self, position: usize, object: &Object, section: usize) -> HeaderIndex {
         let output = match object.sections[section].kind {
             SectionKind::EhFrame => self.sizes.eh_frame_output,
-            _ => map[position][usize::from(object.sections[section].output)],
+            _ => self.sizes.names.maps[position][usize::from(object.sections[section].output)],
         };
         self.layout.placements.get(output as usize).map_or(HeaderIndex::ABSOLUTE, |p| HeaderIndex(p.index))
     }

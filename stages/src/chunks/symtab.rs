@@ -32,6 +32,9 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// How many symbols ahead the memory is asked for that an entry is made from.
+const AHEAD: usize = 8;
+
 /// A symbol table entry to be.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Entry {
@@ -435,7 +438,15 @@ pub(super) fn write_strtab(image: &Image, part: usize, out: &mut [u8]) {
         0 => {}
         n if n <= plan.shares.len() => {
             let object = image.object(n - 1);
-            for kept in &plan.shares[n - 1].kept {
+            let list = &plan.shares[n - 1].kept;
+            for (place, kept) in list.iter().enumerate() {
+                // Names stand in any order.
+                if let Some(ahead) = list.get(place + AHEAD) {
+                    engine::prefetch(
+                        object.strtab,
+                        object.symbols[ahead.index as usize].st_name.get(LE) as usize,
+                    );
+                }
                 if let Some(name) = plan.unique_names.get(n - 1, kept.index as usize) {
                     put(name);
                     continue;
@@ -502,13 +513,16 @@ fn write_object(image: &Image, position: usize, wants_locals: bool, mut put: imp
     let share = &image.sizes.symtab.shares[position];
     let mut name = share.first_name;
     let first = object.first_global as usize;
-    for Kept { index, name_length, is_local } in &share.kept {
+    for (place, Kept { index, name_length, is_local }) in share.kept.iter().enumerate() {
         let index = *index as usize;
         if *is_local == wants_locals {
+            if let Some(ahead) = share.kept.get(place + AHEAD) {
+                engine::prefetch(&object.sections, object.symbol_section(ahead.index as usize) as usize);
+            }
             let mut entry = if index < first {
                 local_entry(image, position, object, index, name)
             } else {
-                global_entry(image, object.ids[index - first], name)
+                owned_entry(image, position, object, index, name)
             };
             if *is_local {
                 entry.bind = STB_LOCAL;
@@ -534,7 +548,7 @@ fn local_entry(image: &Image, position: usize, object: &Object, index: usize, na
     let mut value = plain.unwrap_or_else(|| image.local_address(position, index));
     let mut shndx = HeaderIndex::ABSOLUTE;
     if section != 0 {
-        shndx = image.section_index_of(object, section);
+        shndx = image.section_index_at(position, object, section);
         value = tls_relative(image, object.sections[section].has(SHF_TLS), value);
     }
     Entry {
@@ -544,6 +558,25 @@ fn local_entry(image: &Image, position: usize, object: &Object, index: usize, na
         visibility: symbol.st_visibility(),
         shndx,
         value,
+        size: symbol.st_size.get(LE),
+    }
+}
+
+/// A global symbol that an object defines for all.
+fn owned_entry(image: &Image, position: usize, object: &Object, index: usize, name: u32) -> Entry {
+    let id = object.symbol_id(index);
+    let section = object.symbol_section(index) as usize;
+    let Some(address) = image.targets[position][index].address().filter(|_| section != 0) else {
+        return global_entry(image, id, name);
+    };
+    let symbol = &object.symbols[index];
+    Entry {
+        name,
+        bind: bind_of(image.cx.config, symbol.st_bind()),
+        r#type: symbol.st_type(),
+        visibility: image.selection.visibility(id),
+        shndx: image.section_index_at(position, object, section),
+        value: tls_relative(image, object.sections[section].has(SHF_TLS), address),
         size: symbol.st_size.get(LE),
     }
 }
