@@ -312,6 +312,7 @@ pub fn fill_run(image: &Image, run: &SectionRun, buffer: &mut Vec<u8>, scratch: 
         if (from, to - from) == (task.offset, task.size) {
             fill(image, task, window);
         } else {
+            scratch.resize(task.size as usize, 0);
             fill(image, task, scratch);
             window.copy_from_slice(&scratch[(from - task.offset) as usize..(to - task.offset) as usize]);
         }

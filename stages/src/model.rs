@@ -301,6 +301,12 @@ impl Object {
             None => SymbolId::NONE,
         }
     }
+    /// Asks for the record of the section that a symbol, if there is such, is in.
+    pub fn prefetch_section_of(&self, symbol: usize) {
+        if symbol < self.symbols.len() {
+            engine::prefetch(&self.sections, self.symbol_section(symbol) as usize);
+        }
+    }
     /// The name of a symbol as the symbol table has it.
     pub fn symbol_name(&self, symbol: usize) -> &'static [u8] {
         crate::elf::c_string(self.strtab, self.symbols[symbol].st_name.get(object::LittleEndian) as usize)

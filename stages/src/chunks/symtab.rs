@@ -283,12 +283,16 @@ impl<'a> Filter<'a> {
         let first = object.first_global as usize;
         let needed = self.needed_locals(object);
         for index in 1..first.min(object.symbols.len()) {
+            object.prefetch_section_of(index + AHEAD);
             if needed.get(index) == Some(&true) || self.keeps_local(object, index) {
                 visit(index, true, object.symbol_name(index));
             }
         }
         for (n, id) in object.ids.iter().enumerate() {
             let index = first + n;
+            if let Some(ahead) = object.ids.get(n + AHEAD) {
+                engine::prefetch(&self.selection.defs, ahead.index());
+            }
             if index > 0 && self.owns_global(object, index, *id) {
                 let start = object.symbols[index].st_name.get(LE) as usize;
                 let end = start + object.name_lengths[n] as usize;
@@ -517,7 +521,7 @@ fn write_object(image: &Image, position: usize, wants_locals: bool, mut put: imp
         let index = *index as usize;
         if *is_local == wants_locals {
             if let Some(ahead) = share.kept.get(place + AHEAD) {
-                engine::prefetch(&object.sections, object.symbol_section(ahead.index as usize) as usize);
+                object.prefetch_section_of(ahead.index as usize);
             }
             let mut entry = if index < first {
                 local_entry(image, position, object, index, name)
