@@ -545,6 +545,7 @@ fn section_entry(image: &Image, position: usize) -> Entry {
     Entry { r#type: STT_SECTION, shndx, value: place.address, ..Entry::NULL }
 }
 
+/// A symbol as its object has it, and local.
 fn local_entry(image: &Image, position: usize, object: &Object, index: usize, name: u32) -> Entry {
     let symbol = &object.symbols[index];
     let section = object.symbol_section(index) as usize;
@@ -569,20 +570,12 @@ fn local_entry(image: &Image, position: usize, object: &Object, index: usize, na
 /// A global symbol that an object defines for all.
 fn owned_entry(image: &Image, position: usize, object: &Object, index: usize, name: u32) -> Entry {
     let id = object.symbol_id(index);
-    let section = object.symbol_section(index) as usize;
-    let Some(address) = image.targets[position][index].address().filter(|_| section != 0) else {
+    if object.symbol_section(index) == 0 || image.targets[position][index].address().is_none() {
         return global_entry(image, id, name);
-    };
-    let symbol = &object.symbols[index];
-    Entry {
-        name,
-        bind: bind_of(image.cx.config, symbol.st_bind()),
-        r#type: symbol.st_type(),
-        visibility: image.selection.visibility(id),
-        shndx: image.section_index_at(position, object, section),
-        value: tls_relative(image, object.sections[section].has(SHF_TLS), address),
-        size: symbol.st_size.get(LE),
     }
+    let bind = bind_of(image.cx.config, object.symbols[index].st_bind());
+    let visibility = image.selection.visibility(id);
+    Entry { bind, visibility, ..local_entry(image, position, object, index, name) }
 }
 
 /// A symbol this output defines (or leaves at 0), as `.symtab` shows it.

@@ -111,14 +111,14 @@ impl Site<'_> {
         }
     }
 
-    /// The address of a global symbol's slot of the GOT.
+    /// The address of a global symbol's slot of the GOT. Of local ones an addend may choose a piece.
     #[inline]
     fn got_slot(&self, target: Target, symbol: usize) -> Option<u64> {
         if target.is_dead() || symbol < self.object.first_global as usize {
             return None;
         }
-        let slots = self.image.tables.slots(SymbolRef::Global(self.object.symbol_id(symbol)))?;
-        (slots.got != NO_SLOT).then(|| self.image.addresses.bases.got_slot(slots.got))
+        let slot = self.image.slots(SymbolRef::Global(self.object.symbol_id(symbol))).got;
+        (slot != NO_SLOT).then(|| self.image.addresses.bases.got_slot(slot))
     }
 
     fn apply(

@@ -86,19 +86,15 @@ impl Site<'_> {
         let mut rest = relocations;
         // Nearly all of a section's lookups are in one and the same merged section.
         let mut pieces = (Target::NO_PIECES, Placed::default());
-        while let Some(relocation) = {
+        loop {
             rest = &rest[self.relocate_common(rest, pieces, out)..];
-            rest.first()
-        } {
+            let Some((relocation, behind)) = rest.split_first() else { return };
             let target = self.targets.get(relocation.r_sym(LE, false) as usize);
             match target.filter(|target| target.is_pieces() && **target != pieces.0) {
-                Some(other) => {
-                    let (is_loaded, member) = other.pieces();
-                    pieces = (*other, self.image.placed(is_loaded, member));
-                }
+                Some(other) => pieces = (*other, self.placed(*other)),
                 None => {
                     self.relocate_one(relocation, out);
-                    rest = &rest[1..];
+                    rest = behind;
                 }
             }
         }
@@ -182,10 +178,15 @@ impl Site<'_> {
             return address.wrapping_add(addend);
         }
         if target.is_pieces() {
-            let (is_loaded, member) = target.pieces();
-            return self.image.placed(is_loaded, member).address(addend);
+            return self.placed(target).address(addend);
         }
         self.image.address(self.image.reference(self.position, self.object, symbol)).wrapping_add(addend)
+    }
+
+    /// The merged section that a target names.
+    fn placed(&self, target: Target) -> Placed<'_> {
+        let (is_loaded, member) = target.pieces();
+        self.image.placed(is_loaded, member)
     }
 
     /// Types that are rare here.

@@ -1,6 +1,6 @@
 //! A mergeable section as pieces: where each starts, and which piece an offset falls into.
 //!
-//! The map from offsets to pieces is an index of blocks: for every [`BLOCK`] bytes the piece its first byte lies in.
+//! The map from offsets to pieces is an index of blocks: for every block of 128 bytes the piece its first byte lies in.
 //! From there a lookup compares with the ends of the next sixteen pieces at once, without a branch. Strings are half a
 //! block long in the mean, but the short ones are asked for most: of a block's strings four are enough for half of the
 //! lookups, sixteen for 98 in 100. All of it takes half the memory of a bitmap of ends with ranks, which matters more
@@ -27,6 +27,7 @@ pub struct Pieces {
 enum Cuts {
     /// All pieces have this size.
     Fixed { size: u32 },
+    /// All pieces end behind a terminator.
     Strings {
         /// For each block the piece its first byte belongs to.
         blocks: Box<[u32]>,
@@ -37,6 +38,7 @@ enum Cuts {
 
 /// log2 of the bytes of a block.
 const BLOCK_LOG2: u32 = 7;
+
 /// What splitting needs and leaves behind: its buffers are used again for the next section.
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
@@ -111,19 +113,13 @@ impl Pieces {
 
     /// Puts in the place of numbers how far pieces moved: `offset` says where the piece of a number is.
     pub(super) fn set_moves(&mut self, offset: impl Fn(u32) -> u32) {
-        match &self.cuts {
-            Cuts::Fixed { size } => {
-                for (piece, moved) in self.moves.iter_mut().enumerate() {
-                    *moved = offset(*moved).wrapping_sub(piece as u32 * *size);
-                }
-            }
-            Cuts::Strings { ends, .. } => {
-                let mut start = 0;
-                for (moved, end) in self.moves.iter_mut().zip(ends) {
-                    *moved = offset(*moved).wrapping_sub(start);
-                    start = end.number();
-                }
-            }
+        let mut start = 0;
+        for (piece, moved) in self.moves.iter_mut().enumerate() {
+            *moved = offset(*moved).wrapping_sub(start);
+            start = match &self.cuts {
+                Cuts::Fixed { size } => start + *size,
+                Cuts::Strings { ends, .. } => ends[piece].number(),
+            };
         }
     }
 
