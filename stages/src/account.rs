@@ -301,7 +301,7 @@ fn zeros(image: &Image) -> Vec<(u32, u32, u64)> {
             let object = image.object(object as usize);
             let sizes = gathered[first as usize..(first + count) as usize]
                 .iter()
-                .map(|index| object.sections[*index as usize].size);
+                .map(|index| object.sections[*index as usize].size());
             rows.push((*position, object.id.0, sizes.sum()));
         }
     }

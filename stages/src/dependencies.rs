@@ -31,7 +31,7 @@ pub fn print(cx: &Cx, inputs: &Inputs, symbols: &Symbols, selection: &Selection)
 /// Whether a section is code or data of the output.
 fn is_told(object: &Object, selection: &Selection, index: usize) -> bool {
     let section = &object.sections[index];
-    let is_content = matches!(section.kind, SectionKind::Regular | SectionKind::Merge);
+    let is_content = section.kind.is_copied() || section.kind == SectionKind::Merge;
     is_content && section.is_alloc() && !selection.discarded[object.section_id(index).index()]
 }
 

@@ -113,7 +113,7 @@ impl<'a> Debug<'a> {
     /// The bytes of a section, unrelocated; none for index 0.
     pub fn contents(&self, index: u32) -> &'static [u8] {
         debug_assert!(self.object.packed_section(index).is_none(), "`inflate` does not know of this reader");
-        self.object.sections[index as usize].contents
+        self.object.sections[index as usize].contents()
     }
 
     /// The relocations of a section.

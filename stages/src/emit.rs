@@ -93,7 +93,7 @@ pub fn tasks(image: &Image) -> Vec<Task> {
                         let mut size = end - start;
                         if size > TASK_BYTES {
                             let section = gathered.order[i as usize] as usize;
-                            size = image.object(object as usize).sections[section].size;
+                            size = image.object(object as usize).sections[section].size();
                         }
                         add(i, *start, size);
                     }
@@ -228,13 +228,13 @@ fn fill_item(image: &Image, task: &Task, item: &Item, out: &mut Filling) {
                 let index = gathered.order[part as usize];
                 let inner = gathered.inner[part as usize];
                 let from = &image.object(position as usize).sections[index as usize];
-                let out = out.window(at(inner), from.size as usize, pad);
+                let out = out.window(at(inner), from.size() as usize, pad);
                 if section.has(SHF_ALLOC) {
                     alloc::copy_section(image, position as usize, index, address + inner, out);
                 } else {
                     debug::copy_section(image, position as usize, index, out);
                 }
-                copied.add(from.contents);
+                copied.add(image.object(position as usize).stored_bytes(index));
                 applied.add(image.object(position as usize).relocations(from));
             }
             Content::Pool(is_loaded, pool) => {

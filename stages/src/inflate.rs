@@ -64,21 +64,22 @@ fn inflate_section(config: &Config, object: &mut Object, index: usize) -> Result
         compressed.first_bytes(&mut first)?;
         put_wide_debug_last(object, &first);
     }
+    let entry_size = object.entry_size(index);
     let section = &mut object.sections[index];
-    section.size = compressed.size_bytes as u64;
     section.flags &= !SHF_COMPRESSED;
     if let Some(align) = compressed.alignment.filter(|a| a.is_power_of_two()) {
         section.align_log2 = align.trailing_zeros() as u8;
     }
-    if section.kind == SectionKind::Regular && !section.is_alloc() && !is_read(config) {
+    if section.kind.is_copied() && !section.is_alloc() && !is_read(config) {
+        section.set_size(compressed.size_bytes as u64);
         object.packed.push((index as u32, compressed));
         return Ok(());
     }
     let mut bytes = vec![0; compressed.size_bytes];
     compressed.decompress_into(&mut bytes)?;
-    Used::default().add(section.contents);
-    section.contents = bytes.leak();
-    if section.kind == SectionKind::Merge && !crate::parse::can_merge(section) {
+    Used::default().add(section.contents());
+    section.set_contents(bytes.leak());
+    if section.kind == SectionKind::Merge && !crate::parse::can_merge(section, entry_size) {
         section.kind = SectionKind::Regular;
     }
     Ok(())

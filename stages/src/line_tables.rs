@@ -278,11 +278,10 @@ fn replace(object: &mut Object, abbrev: u32, reduced: Reduced, unused: &[u32]) {
     }
     let rela = object.sections[reduced.home as usize].rela;
     if rela != 0 {
-        object.sections[rela as usize].contents = object::pod::bytes_of_slice(reduced.relocations.leak());
+        let relocations = object::pod::bytes_of_slice(reduced.relocations.leak());
+        object.sections[rela as usize].set_contents(relocations);
     }
     for (index, bytes) in [(reduced.home, reduced.info), (abbrev, reduced.abbrev)] {
-        let section = &mut object.sections[index as usize];
-        section.size = bytes.len() as u64;
-        section.contents = bytes.leak();
+        object.sections[index as usize].set_contents(bytes.leak());
     }
 }

@@ -135,7 +135,10 @@ pub fn statistics(cx: &Cx, image: &Image, opened: &Opened) {
     let objects = || selection.objects.iter().map(|id| inputs.object(*id));
     let sections = objects().flat_map(|o| (1..o.sections.len()).map(|index| o.section_id(index)));
     let kept = sections.filter(|id| live.contains(*id)).count();
-    let mapped: usize = objects().flat_map(|o| &o.sections).map(|s| s.contents.len()).sum();
+    let stored = |o: &crate::model::Object| {
+        (0..o.sections.len() as u32).map(|n| o.stored_bytes(n).len()).sum::<usize>()
+    };
+    let mapped: usize = objects().map(stored).sum();
     let figures = [
         ("files read", opened.paths.len()),
         ("objects found", inputs.objects.len()),

@@ -182,7 +182,7 @@ impl Marking<'_> {
                     if !self.is_candidate(object, index, section) {
                         continue;
                     }
-                    let is_root = !section.is_alloc() || is_kept(object, section, &started);
+                    let is_root = !section.is_alloc() || is_kept(object, index, &started);
                     let known = if is_root { state::LIVE } else { state::WAITING };
                     self.state(object.section_id(index)).store(known, Ordering::Relaxed);
                     if is_root && section.is_alloc() {
@@ -401,12 +401,21 @@ fn push_to(object: &Object, position: usize, index: u32, push: &mut impl FnMut(P
 /// What makes a symbol a root that other files may see.
 const EXPORTED: &str = "exported";
 
+/// Whether a section stays because of its type.
+fn is_kept_type(object: &Object, index: usize) -> bool {
+    match object.section_type(index) {
+        SHT_INIT_ARRAY | SHT_FINI_ARRAY | SHT_PREINIT_ARRAY => true,
+        SHT_NOTE => !object.sections[index].has(object::elf::SHF_GROUP),
+        _ => false,
+    }
+}
+
 /// Whether a section stays although nothing refers to it.
-fn is_kept(object: &Object, section: &Section, started: &HashSet<&[u8]>) -> bool {
+fn is_kept(object: &Object, index: usize, started: &HashSet<&[u8]>) -> bool {
+    let section = &object.sections[index];
     if section.kind.is_unwind()
         || section.has(SHF_GNU_RETAIN)
-        || matches!(section.sh_type, SHT_INIT_ARRAY | SHT_FINI_ARRAY | SHT_PREINIT_ARRAY)
-        || section.sh_type == SHT_NOTE && !section.has(object::elf::SHF_GROUP)
+        || section.kind == SectionKind::Typed && is_kept_type(object, index)
     {
         return true;
     }

@@ -140,7 +140,7 @@ fn inputs(
         let section = &object.sections[index as usize];
         let address = start + gathered.inner[i];
         let name = String::from_utf8_lossy(object.section_name(index as usize));
-        line(text, address, section.size, section.align(), INPUT, &format!("{}:({name})", object.origin));
+        line(text, address, section.size(), section.align(), INPUT, &format!("{}:({name})", object.origin));
         if !is_loaded {
             continue;
         }

@@ -13,7 +13,7 @@ use crate::config::OutputKind;
 use crate::context::Cx;
 use crate::intern::Symbols;
 use crate::liveness::LiveSet;
-use crate::model::{Inputs, Object, SectionId, SectionKind, SymbolId};
+use crate::model::{Inputs, Object, SectionId, SymbolId};
 use crate::select::{Provided, Selection};
 use crate::unwind::Unwind;
 use object::LittleEndian as LE;
@@ -95,20 +95,20 @@ impl Finding<'_> {
     fn references(&self, object: &Object) {
         for (index, section) in object.sections.iter().enumerate() {
             let is_wanted = section.is_alloc()
-                && section.kind == SectionKind::Regular
+                && section.kind.is_copied()
                 && self.live.contains(object.section_id(index));
             if !is_wanted {
                 continue;
             }
             let is_code = section.has(SHF_EXECINSTR);
-            if is_code && target::significance::may_take_own_address(section.contents) {
+            if is_code && target::significance::may_take_own_address(section.contents()) {
                 self.section(object.section_id(index));
             }
             for relocation in object.relocations(section) {
                 let offset = relocation.r_offset.get(LE) as usize;
                 let is_branch = is_code
                     && target::row(relocation.r_type(LE, false)).is_some_and(|row| {
-                        target::significance::is_direct_branch(row, section.contents, offset)
+                        target::significance::is_direct_branch(row, section.contents(), offset)
                     });
                 if !is_branch {
                     self.mention(object, relocation.r_sym(LE, false) as usize);
@@ -134,7 +134,7 @@ impl Finding<'_> {
             let header = &object.sections[section as usize];
             let is_free = self.live.contains(id) && !self.taken[id.index()].load(Ordering::Relaxed);
             let start = entry.st_value.get(LE);
-            let code = usize::try_from(start).ok().and_then(|start| header.contents.get(start..));
+            let code = usize::try_from(start).ok().and_then(|start| header.contents().get(start..));
             if is_free && code.is_some_and(|code| code.starts_with(&marker::INSTRUCTION)) {
                 places.push((section, start));
             }

@@ -25,7 +25,7 @@ mod tails;
 pub use pieces::Pieces;
 
 use crate::context::Cx;
-use crate::model::{FileId, Inputs, Section, SectionId, SectionKind};
+use crate::model::{FileId, Inputs, Object, SectionId, SectionKind};
 use crate::report::Problem;
 use object::elf::SHF_STRINGS;
 use std::cell::RefCell;
@@ -167,7 +167,7 @@ impl Merged {
     pub fn write_part(&self, inputs: &Inputs, pool: usize, part: usize, out: &mut [u8]) {
         let contribution = &self.pools[pool].contributions[part];
         let member = &self.members[contribution.member as usize];
-        let contents = inputs.object(member.file).sections[member.section as usize].contents;
+        let contents = inputs.object(member.file).sections[member.section as usize].contents();
         let align = 1u64 << self.pools[pool].key.align_log2;
         let mut at = 0usize;
         for run in member.pieces.owned_runs() {
@@ -200,10 +200,11 @@ pub struct MemberId(pub u32);
 const CLAIM: usize = 512 << 10;
 
 /// Whether a section is to be merged, and if so by which key (with the output section still open).
-pub fn pool_key(section: &Section, output: u32) -> Option<PoolKey> {
+pub fn pool_key(object: &Object, index: usize, output: u32) -> Option<PoolKey> {
+    let section = &object.sections[index];
     (section.kind == SectionKind::Merge).then_some(PoolKey {
         output,
-        entsize: section.entsize,
+        entsize: object.entry_size(index),
         is_strings: section.has(SHF_STRINGS),
         align_log2: section.align_log2,
     })
@@ -217,16 +218,16 @@ pub fn merge(cx: &Cx, inputs: &Inputs, stage: &'static str, candidates: &[Candid
     let pool_index = |key: &PoolKey| keys.binary_search(key).unwrap_or(0) as u32;
     let section_of =
         |candidate: &Candidate| &inputs.object(candidate.file).sections[candidate.section as usize];
-    let bytes = candidates.iter().map(|candidate| section_of(candidate).contents.len()).sum();
+    let bytes = candidates.iter().map(|candidate| section_of(candidate).contents().len()).sum();
     let (grain, table) = (grain(candidates.len(), bytes), Table::new(bytes));
     let mut members: Vec<Member> = cx.pool.map(stage, candidates.len(), grain, |i| {
         let candidate = &candidates[i];
         let section = section_of(candidate);
-        cx.pool.tracer().add_bytes(section.contents.len());
+        cx.pool.tracer().add_bytes(section.contents().len());
         // Pieces of different pools never meet: the pool is part of the key.
         let seed = seed ^ u64::from(pool_index(&candidate.key)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         SCRATCH.with_borrow_mut(|(split, by_shard)| {
-            let mut pieces = Pieces::split(section, seed, split);
+            let mut pieces = Pieces::split(section, candidate.key.entsize, seed, split);
             table.insert(i as u32, split.hashes(), by_shard, |piece, number, is_first| {
                 pieces.set_number(piece, number);
                 if is_first {

@@ -10,10 +10,14 @@
 //! - Ids of files follow the command line. Ids of symbols do not (they follow arrival), so nothing that
 //!   reaches the output may be ordered by [`SymbolId`].
 
+mod section;
+
 use crate::elf::compressed::{Compressed, CompressedError};
 use crate::elf::{Rela, Shdr, Sym};
 use std::fmt;
 use std::path::Path;
+
+pub use section::{Section, SectionKind};
 
 /// A file that takes part in the link, in command-line order: objects, archive members, shared objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -68,71 +72,6 @@ impl fmt::Display for Origin {
             Some(member) => write!(f, "({})", String::from_utf8_lossy(member)),
             None => Ok(()),
         }
-    }
-}
-
-/// What a section means to the link. Decided once, by `parse`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum SectionKind {
-    /// Not for the output: tables of the object file itself, notes the linker digests, excluded sections.
-    Ignored,
-    /// Bytes to copy and relocate.
-    Regular,
-    /// SHT_NOBITS.
-    NoBits,
-    /// SHF_MERGE without relocations: strings or constants to be deduplicated.
-    Merge,
-    /// `.eh_frame`, taken apart into CIEs and FDEs.
-    EhFrame,
-    /// `.sframe`, taken apart into functions.
-    SFrame,
-}
-
-impl SectionKind {
-    /// Describes code, and keeps none of it.
-    pub fn is_unwind(self) -> bool {
-        matches!(self, SectionKind::EhFrame | SectionKind::SFrame)
-    }
-}
-
-/// One section header, reduced to what later stages ask for.
-#[derive(Debug, Clone, Copy)]
-pub struct Section {
-    /// The bytes; empty for SHT_NOBITS, and as they are in the file for those of [`Object::packed`].
-    pub contents: &'static [u8],
-    /// `sh_size` (the inflated size of a compressed section).
-    pub size: u64,
-    /// The low half of `sh_flags`.
-    pub flags: u32,
-    /// Index of the SHT_RELA section that applies to this one, or 0.
-    pub rela: u32,
-    /// `sh_entsize` of SHF_MERGE sections.
-    pub entsize: u32,
-    /// `sh_type`.
-    pub sh_type: u32,
-    /// Where it goes: an index into [`Object::outputs`].
-    pub output: u16,
-    /// See [`SectionKind`].
-    pub kind: SectionKind,
-    /// log2 of `sh_addralign`.
-    pub align_log2: u8,
-    /// Place among the sections of one output section: lower first, equal ones in command-line order.
-    pub order: u32,
-}
-
-impl Section {
-    /// Alignment in bytes.
-    pub fn align(&self) -> u64 {
-        1 << self.align_log2
-    }
-    /// Whether a flag bit (`SHF_*`) is set.
-    pub fn has(&self, flag: u32) -> bool {
-        self.flags & flag != 0
-    }
-    /// SHF_ALLOC.
-    pub fn is_alloc(&self) -> bool {
-        self.has(object::elf::SHF_ALLOC)
     }
 }
 
@@ -315,6 +254,21 @@ impl Object {
     pub fn section_name(&self, section: usize) -> &'static [u8] {
         crate::elf::c_string(self.shstrtab, self.headers[section].sh_name.get(object::LittleEndian) as usize)
     }
+    /// `sh_type` of a section, as this link sees it: compact relocations have been expanded to SHT_RELA.
+    pub fn section_type(&self, section: usize) -> u32 {
+        match self.sections[section].kind {
+            SectionKind::Regular | SectionKind::Merge => object::elf::SHT_PROGBITS,
+            SectionKind::NoBits => object::elf::SHT_NOBITS,
+            _ => match self.headers[section].sh_type.get(object::LittleEndian) {
+                crate::elf::crel::SHT_CREL => object::elf::SHT_RELA,
+                sh_type => sh_type,
+            },
+        }
+    }
+    /// `sh_entsize` of a section; 0 if it does not fit.
+    pub fn entry_size(&self, section: usize) -> u32 {
+        u32::try_from(self.headers[section].sh_entsize.get(object::LittleEndian)).unwrap_or(0)
+    }
     /// The texts in a section, each of which ends with a zero byte, as they stand in the file: sections of archive members
     /// are read late. None if the section is not in the file.
     pub fn texts(&self, section: usize) -> impl Iterator<Item = &'static [u8]> + use<> {
@@ -329,12 +283,19 @@ impl Object {
         if section.rela == 0 {
             return &[];
         }
-        crate::elf::slice_of(self.sections[section.rela as usize].contents)
+        crate::elf::slice_of(self.sections[section.rela as usize].contents())
     }
     /// What a section is inflated from when it is written, if that has not been done before.
     pub fn packed_section(&self, index: u32) -> Option<Compressed<'static>> {
         let n = self.packed.binary_search_by_key(&index, |(packed, _)| *packed).ok()?;
         Some(self.packed[n].1)
+    }
+    /// The bytes that stand for a section in the file, compressed or not.
+    pub fn stored_bytes(&self, index: u32) -> &'static [u8] {
+        match self.packed_section(index) {
+            Some(packed) => packed.payload,
+            None => self.sections[index as usize].contents(),
+        }
     }
     /// How the contents of a section are compressed, if they are.
     ///
@@ -345,9 +306,9 @@ impl Object {
         if let Some(packed) = self.packed_section(index as u32) {
             Ok(Some(packed))
         } else if section.has(object::elf::SHF_COMPRESSED) {
-            Compressed::parse(section.contents).map(Some)
+            Compressed::parse(section.contents()).map(Some)
         } else if self.section_name(index).starts_with(b".zdebug_") {
-            Compressed::parse_zdebug(section.contents)
+            Compressed::parse_zdebug(section.contents())
         } else {
             Ok(None)
         }

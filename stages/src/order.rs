@@ -32,7 +32,7 @@ use crate::config::SectionSort;
 use crate::context::Cx;
 use crate::intern::Symbols;
 use crate::liveness::LiveSet;
-use crate::model::{Inputs, Object, SectionId, SectionKind};
+use crate::model::{Inputs, Object, SectionId};
 use crate::report::Problem;
 use crate::select::Selection;
 use std::path::Path;
@@ -145,9 +145,7 @@ impl<'a> Sources<'a> {
     }
 
     fn is_movable(&self, place: &Place) -> bool {
-        matches!(place.section().kind, SectionKind::Regular | SectionKind::NoBits)
-            && self.live.contains(place.id())
-            && !is_structural(place.output())
+        place.section().kind.is_whole() && self.live.contains(place.id()) && !is_structural(place.output())
     }
 }
 

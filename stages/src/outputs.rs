@@ -189,7 +189,7 @@ pub fn merge_candidates(
                 return None;
             }
             let output = names.maps[i][usize::from(section.output)];
-            let key: PoolKey = pool_key(section, output)?;
+            let key: PoolKey = pool_key(object, index, output)?;
             Some(Candidate { file: object.id, section: index as u32, key })
         };
         object.taken_apart.iter().filter_map(candidate).collect::<Vec<_>>()
@@ -324,10 +324,7 @@ fn gather_object(
     let mut kinds = vec![Kind { flags: 0, sh_type: SHT_NOBITS }; outputs];
     let mut keyed: Vec<(u32, u32, u32)> = Vec::new();
     for (index, section) in object.sections.iter().enumerate() {
-        let is_wanted = match section.kind {
-            SectionKind::Regular | SectionKind::NoBits => live.contains(object.section_id(index)),
-            _ => false,
-        };
+        let is_wanted = section.kind.is_whole() && live.contains(object.section_id(index));
         let output = match section.kind {
             SectionKind::Ignored => continue,
             _ => map[usize::from(section.output)],
@@ -337,7 +334,7 @@ fn gather_object(
             keyed.push((output, rank, index as u32));
             let kind = &mut kinds[output as usize];
             kind.flags |= output_flags(section);
-            kind.sh_type = join_types(kind.sh_type, section.sh_type);
+            kind.sh_type = join_types(kind.sh_type, object.section_type(index));
         }
     }
     keyed.sort_unstable();
@@ -358,7 +355,7 @@ fn gather_object(
             let start = (block.size + room).next_multiple_of(section.align());
             result.order.push(index);
             result.inner.push(start);
-            block.size = start + section.size;
+            block.size = start + section.size();
             block.align_log2 = block.align_log2.max(section.align_log2);
             block.count += 1;
         }

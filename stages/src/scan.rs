@@ -139,7 +139,7 @@ impl Scanning<'_> {
         let local_facts = locals.map(|symbol| local_facts(object, symbol, is_live)).collect();
         let mut result = ObjectScan { local_facts, ..ObjectScan::default() };
         for (index, section) in object.sections.iter().enumerate() {
-            if section.kind != SectionKind::Regular
+            if !section.kind.is_copied()
                 || section.rela == 0
                 || !section.is_alloc()
                 || !self.live.contains(object.section_id(index))
@@ -209,7 +209,7 @@ impl Scanning<'_> {
                 self.unusable(object, index, offset, symbol, facts);
                 continue;
             }
-            match target::plan(row, facts, env, Some((section.contents, offset as usize))) {
+            match target::plan(row, facts, env, Some((section.contents(), offset as usize))) {
                 Ok((plan, need)) => {
                     self.note_need(result, id, symbol, need);
                     match plan {

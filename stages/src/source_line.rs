@@ -151,11 +151,11 @@ fn relocations_of(object: &Object, index: usize) -> &'static [Rela] {
     let name = object.section_name(index);
     let found = (1..object.sections.len()).find(|other| {
         let plain = object.section_name(*other);
-        object.sections[*other].sh_type == SHT_RELA
+        object.section_type(*other) == SHT_RELA
             && !object.sections[*other].has(SHF_GROUP)
             && plain.strip_prefix(b".rela").or_else(|| plain.strip_prefix(b".crel")) == Some(name)
     });
-    found.map_or(&[], |other| crate::elf::slice_of(object.sections[other].contents))
+    found.map_or(&[], |other| crate::elf::slice_of(object.sections[other].contents()))
 }
 
 /// The bytes of a section with its relocations applied, unless there are more than `limit`.
@@ -167,7 +167,7 @@ fn relocated(object: &Object, index: usize, limit: usize) -> Option<Vec<u8>> {
             compressed.decompress_into(&mut bytes).ok()?;
             bytes
         }
-        None if section.contents.len() <= limit => section.contents.to_vec(),
+        None if section.contents().len() <= limit => section.contents().to_vec(),
         _ => return None,
     };
     for relocation in relocations_of(object, index) {

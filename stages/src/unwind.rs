@@ -94,7 +94,7 @@ impl ObjectUnwind {
     }
     /// The bytes of a record.
     pub fn bytes(object: &Object, record: &Record) -> &'static [u8] {
-        let contents = object.sections[record.section as usize].contents;
+        let contents = object.sections[record.section as usize].contents();
         &contents[record.offset as usize..(record.offset + record.size) as usize]
     }
 }
@@ -133,7 +133,7 @@ pub fn read(cx: &Cx, inputs: &Inputs, selection: &Selection) -> Unwind {
 
 fn read_section(object: &Object, index: u32, unwind: &mut ObjectUnwind) -> Result<(), String> {
     let section = &object.sections[index as usize];
-    let data = section.contents;
+    let data = section.contents();
     if data.len() > u32::MAX as usize {
         return Err("section is larger than 4 GiB".into());
     }

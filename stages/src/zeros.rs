@@ -8,7 +8,7 @@
 use crate::context::Cx;
 use crate::model::{File, Inputs, Object, OutputName, Section, SectionKind};
 use crate::select::Selection;
-use object::elf::{SHF_TLS, SHF_WRITE, SHT_NOBITS, SHT_PROGBITS};
+use object::elf::{SHF_TLS, SHF_WRITE};
 
 /// The outputs whose sections may change, and where these go.
 const MOVES: [(&[u8], &[u8]); 3] = [(b".data", b".bss"), (b".tdata", b".tbss"), (b".ldata", b".lbss")];
@@ -38,8 +38,7 @@ fn drop_of(object: &mut Object) {
         let Some(output) = slot(object, OutputName { name: to, is_alloc: true }) else { continue };
         let section = &mut object.sections[index];
         section.kind = SectionKind::NoBits;
-        section.sh_type = SHT_NOBITS;
-        section.contents = &[];
+        section.set_size(section.size());
         section.output = output;
     }
 }
@@ -47,12 +46,11 @@ fn drop_of(object: &mut Object) {
 /// Whether a section holds zeros and nothing else.
 fn may_move(section: &Section) -> bool {
     section.kind == SectionKind::Regular
-        && section.sh_type == SHT_PROGBITS
         && section.is_alloc()
         && (section.has(SHF_WRITE) || section.has(SHF_TLS))
         && section.rela == 0
-        && section.size > 0
-        && section.contents.iter().all(|byte| *byte == 0)
+        && section.size() > 0
+        && section.contents().iter().all(|byte| *byte == 0)
 }
 
 /// The number of an output of an object, added if there is none like it; `None` if it has too many.

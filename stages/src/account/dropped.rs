@@ -49,11 +49,11 @@ fn of_object(image: &Image, object: &Object, kept_pieces: u64, kept_records: u64
         let id = object.section_id(index);
         match section.kind {
             SectionKind::Ignored => {}
-            _ if image.selection.discarded[id.index()] => dropped.group += section.size,
-            _ if image.live.is_folded(id) => dropped.folded += section.size,
-            SectionKind::EhFrame | SectionKind::SFrame => records += section.size,
-            _ if !image.live.contains(id) => dropped.unreferenced += section.size,
-            SectionKind::Merge => pieces += section.size,
+            _ if image.selection.discarded[id.index()] => dropped.group += section.size(),
+            _ if image.live.is_folded(id) => dropped.folded += section.size(),
+            SectionKind::EhFrame | SectionKind::SFrame => records += section.size(),
+            _ if !image.live.contains(id) => dropped.unreferenced += section.size(),
+            SectionKind::Merge => pieces += section.size(),
             _ => {}
         }
     }

@@ -148,7 +148,7 @@ fn will_exist(s: &Sizing, plan: &super::relocations::RelocationPlan, name: &[u8]
                     usize::from(section.output) == slot
                         && section.kind != crate::model::SectionKind::Ignored
                         && s.live.contains(object.section_id(i))
-                        && section.size > 0
+                        && section.size() > 0
                 })
             })
         }),

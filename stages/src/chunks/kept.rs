@@ -129,7 +129,7 @@ impl<'a> Reader<'a> {
 
     fn section(&self, object: &Object, index: u32, visit: impl FnMut(Found)) {
         let section = &object.sections[index as usize];
-        self.read(object, index, object.relocations(section), section.contents, 0, visit);
+        self.read(object, index, object.relocations(section), section.contents(), 0, visit);
     }
 
     fn record(&self, object: &Object, unwind: &ObjectUnwind, record: &Record, visit: impl FnMut(Found)) {

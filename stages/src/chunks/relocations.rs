@@ -237,7 +237,7 @@ fn for_each_asked<'a>(
             if facts.has(Facts::UNDEFINED) || facts.has(Facts::DEAD) {
                 continue;
             }
-            let plan = target::plan(row, facts, env, Some((section.contents, offset as usize)));
+            let plan = target::plan(row, facts, env, Some((section.contents(), offset as usize)));
             let (is_relative, r_type) = match plan {
                 Ok((Plan::Relative, _)) => (true, rel::RELATIVE),
                 Ok((Plan::Symbolic, _)) => (false, rel::SYMBOLIC),

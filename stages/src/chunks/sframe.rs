@@ -67,11 +67,11 @@ impl SFramePlan {
     /// Adds the functions of a section that are in the output.
     fn add(&mut self, s: &Sizing, position: usize, object: &Object, index: u32) -> Result<(), String> {
         let section = &object.sections[index as usize];
-        let tables = sframe::parse(section.contents).map_err(|refusal| match refusal {
+        let tables = sframe::parse(section.contents()).map_err(|refusal| match refusal {
             Refusal::Version(version) => format!("version {version} is not known"),
             Refusal::Damaged(at) => format!("damaged at offset {at:#x}"),
         })?;
-        self.sh_type = self.sh_type.max(section.sh_type);
+        self.sh_type = self.sh_type.max(object.section_type(index as usize));
         let mut relocations: Vec<&'static Rela> = object.relocations(section).iter().collect();
         relocations.sort_by_key(|relocation| relocation.r_offset.get(LE));
         for table in tables {
@@ -80,7 +80,7 @@ impl SFramePlan {
             }
             self.kind = Some(table.kind);
             self.flags |= table.flags & START_FROM_FIELD;
-            self.add_table(s, position, object, section.contents, &relocations, &table)?;
+            self.add_table(s, position, object, section.contents(), &relocations, &table)?;
         }
         Ok(())
     }

@@ -16,6 +16,9 @@
 use super::Rela;
 use object::LittleEndian as LE;
 
+/// The type of sections that hold them.
+pub const SHT_CREL: u32 = 0x4000_0014;
+
 /// The relocations, expanded, and whether they have addends. `None` if the bytes are damaged.
 pub fn expand(data: &[u8]) -> Option<(Vec<Rela>, bool)> {
     let mut rest = data;

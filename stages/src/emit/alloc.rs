@@ -19,11 +19,11 @@ use object::LittleEndian as LE;
 pub(super) fn copy_section(image: &Image, position: usize, index: u32, address: u64, out: &mut [u8]) {
     let object = image.object(position);
     let section = &object.sections[index as usize];
-    super::copy(section.contents, out);
+    super::copy(section.contents(), out);
     let env = environment(image.cx, section.has(object::elf::SHF_WRITE));
     let site =
         Site { image, position, object, section: index, address, env, targets: &image.targets[position] };
-    site.relocate(object.relocations(section), 0, section.contents, out);
+    site.relocate(object.relocations(section), 0, section.contents(), out);
     if !image.markers.is_empty() {
         image.markers.rewrite(position, index, out);
     }

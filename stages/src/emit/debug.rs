@@ -26,7 +26,7 @@ pub(super) fn copy_section(image: &Image, position: usize, index: u32, out: &mut
     let section = &object.sections[index as usize];
     match object.packed_section(index) {
         Some(packed) => unpack(image, object, index, packed, out),
-        None => super::copy(section.contents, out),
+        None => super::copy(section.contents(), out),
     }
     let relocations = object.relocations(section);
     if relocations.is_empty() {

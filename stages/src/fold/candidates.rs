@@ -12,7 +12,7 @@ use crate::context::Cx;
 use crate::liveness::LiveSet;
 use crate::model::{Object, Section, SectionKind};
 use crate::parse::is_c_identifier;
-use object::elf::{SHF_EXECINSTR, SHF_GNU_RETAIN, SHF_LINK_ORDER, SHF_TLS, SHF_WRITE, SHT_PROGBITS};
+use object::elf::{SHF_EXECINSTR, SHF_GNU_RETAIN, SHF_LINK_ORDER, SHF_TLS, SHF_WRITE};
 
 /// No candidate.
 pub(super) const NOT_A_CANDIDATE: u32 = u32::MAX;
@@ -39,7 +39,7 @@ impl Candidates {
                 live.contains(object.section_id(*index as usize))
                     && is_suitable(object, section)
                     // A function that cannot be reached may be empty; anything else of no size marks a place.
-                    && (section.size > 0 || !unwind.fdes_of(*index).is_empty())
+                    && (section.size() > 0 || !unwind.fdes_of(*index).is_empty())
                     && is_allowed(cx.config.folding.icf, object, *index as usize, significance)
             };
             (1..object.sections.len() as u32).filter(is_candidate).collect::<Vec<_>>()
@@ -80,7 +80,6 @@ impl Candidates {
 fn is_suitable(object: &Object, section: &Section) -> bool {
     let output = object.outputs[usize::from(section.output)].name;
     let is_plain = section.kind == SectionKind::Regular
-        && section.sh_type == SHT_PROGBITS
         && section.is_alloc()
         && !section.has(SHF_LINK_ORDER | SHF_TLS | SHF_GNU_RETAIN);
     is_plain
@@ -109,6 +108,8 @@ fn is_allowed(icf: Icf, object: &Object, index: usize, significance: &Significan
         Icf::None => false,
         Icf::All => is_code || !significance.is_significant(id),
         Icf::Safe if significance.is_significant(id) => false,
-        Icf::Safe => !is_code || significance.has_table(object.id) || !may_take_own_address(section.contents),
+        Icf::Safe => {
+            !is_code || significance.has_table(object.id) || !may_take_own_address(section.contents())
+        }
     }
 }

@@ -97,7 +97,7 @@ impl<'a> Digest<'a> {
             let mut words = Vec::new();
             let hash = |number: u32| {
                 let (_, index) = self.candidates.place(number);
-                cx.pool.tracer().add_bytes(object.sections[index as usize].contents.len());
+                cx.pool.tracer().add_bytes(object.sections[index as usize].contents().len());
                 self.hash_section(position, object, index, &mut words)
             };
             self.candidates.of_object(position).map(hash).collect::<Vec<_>>()
@@ -141,10 +141,10 @@ impl<'a> Digest<'a> {
         let section = &object.sections[index as usize];
         let output = self.names.maps[position][usize::from(section.output)];
         words.clear();
-        words.extend(self.kernels.hash(&self.keys, section.contents));
+        words.extend(self.kernels.hash(&self.keys, section.contents()));
         let unwind = &self.sources.unwind.objects[position];
         let fdes = unwind.fdes_of(index);
-        words.extend([section.size, u64::from(output) << 32 | u64::from(output_flags(section))]);
+        words.extend([section.size(), u64::from(output) << 32 | u64::from(output_flags(section))]);
         words.extend([object.relocations(section).len() as u64, fdes.len() as u64]);
         words.extend(fdes.iter().map(|fde| u64::from(fde.record.relocation_count)));
         self.for_each_reference(position, object, index, |reference| words.extend(reference.words));

@@ -124,7 +124,7 @@ fn table_of(object: &Object) -> Option<Vec<usize>> {
         .headers
         .get(object.headers[index].sh_link.get(LE) as usize)
         .filter(|h| h.sh_type.get(LE) == object::elf::SHT_SYMTAB)?;
-    decode(object.sections[index].contents, object.symbols.len())
+    decode(object.sections[index].contents(), object.symbols.len())
 }
 
 /// A list of ULEB128 numbers below `bound`.
@@ -178,7 +178,7 @@ impl Marking<'_> {
             for relocation in object.relocations(section) {
                 let symbol = relocation.r_sym(LE, false) as usize;
                 let Some(row) = target::row(relocation.r_type(LE, false)) else { continue };
-                let code = is_code.then_some((section.contents, relocation.r_offset.get(LE) as usize));
+                let code = is_code.then_some((section.contents(), relocation.r_offset.get(LE) as usize));
                 if symbol != 0 && symbol < object.symbols.len() && takes_address(row, code) {
                     self.mention(object, symbol);
                 }

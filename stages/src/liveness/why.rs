@@ -85,7 +85,7 @@ impl Tracing<'_> {
                 let is_root = section.is_alloc()
                     && !section.kind.is_unwind()
                     && self.marking.is_candidate(object, index, section)
-                    && is_kept(object, section, &started);
+                    && is_kept(object, index, &started);
                 if is_root {
                     let is_retained = section.has(SHF_GNU_RETAIN);
                     let why = if is_retained { "retained" } else { "kept for its name or type" };

@@ -54,16 +54,16 @@ impl Scratch {
 }
 
 impl Pieces {
-    /// Splits a section and hashes its pieces, which `scratch` then holds.
-    pub(super) fn split(section: &Section, seed: u64, scratch: &mut Scratch) -> Pieces {
+    /// Splits a section of strings or records of `entsize` bytes and hashes its pieces, which `scratch` then holds.
+    pub(super) fn split(section: &Section, entsize: u32, seed: u64, scratch: &mut Scratch) -> Pieces {
         let Scratch { split, blocks } = scratch;
         if section.has(SHF_STRINGS) {
-            split_and_hash(section.contents, section.entsize as usize, seed, split);
+            split_and_hash(section.contents(), entsize as usize, seed, split);
             index_blocks(&split.ends, blocks);
             return Pieces::of_strings(&split.ends, blocks);
         }
-        hash_records(section.contents, section.entsize as usize, seed, &mut split.hashes);
-        Pieces::of_records(section.entsize, split.hashes.len())
+        hash_records(section.contents(), entsize as usize, seed, &mut split.hashes);
+        Pieces::of_records(entsize, split.hashes.len())
     }
 
     fn of_strings(ends: &[u32], blocks: &[u32]) -> Pieces {

@@ -79,10 +79,11 @@ pub(super) fn find(
 
 /// The strings that a member owns.
 fn texts(inputs: &Inputs, member: &Member, number: u32) -> Vec<Text> {
-    let section = &inputs.object(member.file).sections[member.section as usize];
-    let terminator = section.entsize as usize;
+    let object = inputs.object(member.file);
+    let section = &object.sections[member.section as usize];
+    let terminator = object.entry_size(member.section as usize) as usize;
     let text = |piece: usize| {
-        let bytes = &section.contents[member.pieces.range(piece)];
+        let bytes = &section.contents()[member.pieces.range(piece)];
         let at = Occurrence { section: number, piece: piece as u32 };
         Text::new(&bytes[..bytes.len().saturating_sub(terminator)], at)
     };

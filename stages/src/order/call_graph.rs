@@ -68,7 +68,7 @@ struct Builder<'a> {
 
 impl<'a> Builder<'a> {
     fn new(places: &'a [Place]) -> Builder<'a> {
-        let movable = places.iter().map(|place| (place.id(), (place.section().size, place.output())));
+        let movable = places.iter().map(|place| (place.id(), (place.section().size(), place.output())));
         Builder {
             graph: Graph::default(),
             sections: Vec::new(),
@@ -105,7 +105,7 @@ impl<'a> Builder<'a> {
 
 /// The edges of an object's profile.
 fn read_object(sources: &Sources, object: &Object, builder: &mut Builder) {
-    let weights = object.sections[object.call_graph as usize].contents.chunks_exact(8);
+    let weights = object.sections[object.call_graph as usize].contents().chunks_exact(8);
     let symbols = relocated_symbols(object);
     if symbols.len() != weights.len() * 2 {
         let message = format!("{}: the call-graph profile does not fit its relocations", object.origin);
@@ -126,13 +126,13 @@ fn read_object(sources: &Sources, object: &Object, builder: &mut Builder) {
 fn relocated_symbols(object: &Object) -> Vec<usize> {
     let mut symbols = Vec::new();
     for (index, header) in object.headers.iter().enumerate() {
-        let size = match object.sections[index].sh_type {
+        let size = match object.section_type(index) {
             SHT_REL => 16,
             SHT_RELA => 24,
             _ => continue,
         };
         if header.sh_info.get(LE) == object.call_graph {
-            let entries = object.sections[index].contents.chunks_exact(size);
+            let entries = object.sections[index].contents().chunks_exact(size);
             symbols.extend(entries.map(|entry| {
                 // The upper half of r_info, behind r_offset.
                 u32::from_le_bytes(entry[12..16].try_into().unwrap_or_default()) as usize

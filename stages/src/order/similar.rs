@@ -31,7 +31,7 @@ pub(super) fn arrange(sources: &Sources, places: &[Place], ranks: &mut [u32]) {
         let section = place.section();
         let is_code = section.has(SHF_EXECINSTR);
         let is_asked = if is_code { ordering.similar_code } else { ordering.similar_data };
-        is_asked && !section.contents.is_empty() && section.is_alloc()
+        is_asked && !section.contents().is_empty() && section.is_alloc()
     };
     // What has a rank of its own (hot code, constructors by priority) changes places with its like only.
     let mut groups: HashMap<(&[u8], u32), Vec<Place>> = HashMap::new();
@@ -46,7 +46,7 @@ pub(super) fn arrange(sources: &Sources, places: &[Place], ranks: &mut [u32]) {
     }
     let groups: Vec<Vec<Place>> = names.iter().filter_map(|key| groups.remove(key)).collect();
     let orders = sources.cx.pool.map("order/similar", groups.len(), 1, |n| {
-        let features = groups[n].iter().map(|place| features(place.section().contents)).collect();
+        let features = groups[n].iter().map(|place| features(place.section().contents())).collect();
         partitioned(features)
     });
     let mut within = vec![0u32; ranks.len()];

@@ -134,8 +134,8 @@ fn movable(sources: &Sources, object: &Object, index: u32) -> Option<Option<Sect
     if !sources.live.has_address(id) || section.kind == SectionKind::Ignored {
         return None;
     }
-    let is_moved = matches!(section.kind, SectionKind::Regular | SectionKind::NoBits)
-        && !is_structural(object.outputs[usize::from(section.output)].name);
+    let is_moved =
+        section.kind.is_whole() && !is_structural(object.outputs[usize::from(section.output)].name);
     Some(is_moved.then(|| sources.live.keeper(id)))
 }
 

@@ -7,6 +7,7 @@ use super::names::{
 };
 use super::object::{check_symbols, section_bytes};
 use crate::config::{Config, OutputKind};
+use crate::elf::crel::SHT_CREL;
 use crate::elf::{self, Rela, Shdr, c_string};
 use crate::model::{Object, OutputName, Section, SectionKind};
 use object::LittleEndian as LE;
@@ -33,8 +34,6 @@ const SHT_X86_64_UNWIND: u32 = 0x7000_0001;
 const AHEAD: usize = 12;
 /// The largest alignment that is taken for one.
 const MAX_ALIGN: u64 = 1 << 40;
-/// SHT_CREL (compact relocations).
-const SHT_CREL: u32 = 0x4000_0014;
 
 /// Reads the sections of an object, unless that has been done. The error says what is wrong, without the file's name.
 pub(super) fn read(config: &Config, object: &mut Object) -> Result<(), String> {
@@ -44,6 +43,8 @@ pub(super) fn read(config: &Config, object: &mut Object) -> Result<(), String> {
     check_symbols(object, 0..object.first_global as usize)?;
     let headers = object.headers;
     object.sections.reserve_exact(headers.len());
+    // Those that stand before what they apply to.
+    let mut early_relocations = Vec::new();
     let mut seen = Seen { last_output: (u32::MAX, 0), ..Seen::default() };
     for (index, shdr) in headers.iter().enumerate() {
         if let Some(ahead) = headers.get(index + AHEAD).filter(|h| h.sh_type.get(LE) != SHT_RELA) {
@@ -51,6 +52,13 @@ pub(super) fn read(config: &Config, object: &mut Object) -> Result<(), String> {
         }
         let section = read_section(config, object, index, shdr, &mut seen)?;
         object.sections.push(section);
+        if matches!(shdr.sh_type.get(LE), SHT_RELA | SHT_CREL) {
+            if shdr.sh_info.get(LE) as usize <= index {
+                attach_relocations(config, object, index)?;
+            } else {
+                early_relocations.push(index);
+            }
+        }
         if matches!(section.kind, SectionKind::Merge | SectionKind::EhFrame) {
             object.taken_apart.push(index as u32);
         }
@@ -58,7 +66,9 @@ pub(super) fn read(config: &Config, object: &mut Object) -> Result<(), String> {
     if config.ordering.wants_apart() {
         keep_apart(config, object)?;
     }
-    attach_relocations(config, object)?;
+    for index in early_relocations {
+        attach_relocations(config, object, index)?;
+    }
     if seen.merge {
         drop_merge_where_impossible(object);
     }
@@ -66,7 +76,7 @@ pub(super) fn read(config: &Config, object: &mut Object) -> Result<(), String> {
         reverse_ctors(object);
     }
     if seen.debug_info != 0 {
-        put_wide_debug_last(object, object.sections[seen.debug_info].contents);
+        put_wide_debug_last(object, object.sections[seen.debug_info].contents());
     }
     if config.gc_sections && (!object.groups.is_empty() || seen.link_order) {
         find_companions(object);
@@ -100,7 +110,7 @@ struct Seen {
 fn read_common(object: &mut Object, section: &mut Section, shdr: &Shdr, seen: &mut Seen) -> bool {
     const UNCOMMON: u32 = SHF_EXCLUDE | SHF_COMPRESSED | SHF_LINK_ORDER;
     let is_loaded = section.is_alloc() && section.flags & UNCOMMON == 0;
-    if !is_loaded || !matches!(section.sh_type, SHT_PROGBITS | SHT_NOBITS) {
+    if !is_loaded || !matches!(shdr.sh_type.get(LE), SHT_PROGBITS | SHT_NOBITS) {
         return false;
     }
     let Some(common) = object.shstrtab.get(shdr.sh_name.get(LE) as usize..).and_then(CommonOutput::of) else {
@@ -123,15 +133,15 @@ fn read_common(object: &mut Object, section: &mut Section, shdr: &Shdr, seen: &m
 }
 
 /// The kind of a section that is not special by name.
-fn ordinary_kind(section: &mut Section, shdr: &Shdr, seen: &mut Seen) -> SectionKind {
-    match section.sh_type {
+fn ordinary_kind(section: &Section, shdr: &Shdr, seen: &mut Seen) -> SectionKind {
+    match shdr.sh_type.get(LE) {
         SHT_NOBITS => SectionKind::NoBits,
         SHT_PROGBITS if section.has(SHF_MERGE) && !section.has(SHF_WRITE) => {
             seen.merge = true;
-            section.entsize = u32::try_from(shdr.sh_entsize.get(LE)).unwrap_or(0);
             SectionKind::Merge
         }
-        _ => SectionKind::Regular,
+        SHT_PROGBITS => SectionKind::Regular,
+        _ => SectionKind::Typed,
     }
 }
 
@@ -157,24 +167,15 @@ fn read_section(
 ) -> Result<Section, String> {
     let sh_type = shdr.sh_type.get(LE);
     let sh_flags = shdr.sh_flags.get(LE);
-    let size = shdr.sh_size.get(LE);
     let name_offset = shdr.sh_name.get(LE);
-    let mut section = Section {
-        contents: &[],
-        size,
-        flags: sh_flags as u32,
-        rela: 0,
-        entsize: 0,
-        sh_type,
-        output: 0,
-        kind: SectionKind::Ignored,
-        align_log2: 0,
-        order: 0,
-    };
     if sh_type == SHT_NULL {
-        return Ok(section);
+        return Ok(Section::ignored(sh_flags as u32, &[]));
     }
-    section.contents = section_bytes(object.data, shdr).ok_or_else(|| outside(index))?;
+    let contents = section_bytes(object.data, shdr).ok_or_else(|| outside(index))?;
+    let mut section = Section::ignored(sh_flags as u32, contents);
+    if sh_type == SHT_NOBITS {
+        section.set_size(shdr.sh_size.get(LE));
+    }
     if matches!(sh_type, SHT_RELA | SHT_SYMTAB | SHT_STRTAB | SHT_SYMTAB_SHNDX | SHT_GROUP) {
         return Ok(section);
     }
@@ -192,7 +193,7 @@ fn read_section(
         let target = object.headers.get(shdr.sh_info.get(LE) as usize);
         let is_hint = target.is_some_and(|target| SHT_LLVM.contains(&target.sh_type.get(LE)));
         if sh_type == SHT_CREL {
-            let expanded = elf::crel::expand(section.contents);
+            let expanded = elf::crel::expand(section.contents());
             let (relocations, has_addends) =
                 expanded.ok_or_else(|| format!("{}: damaged relocations", describe()))?;
             if !has_addends && !is_hint && !relocations.is_empty() {
@@ -201,8 +202,7 @@ fn read_section(
                     describe()
                 ));
             }
-            section.contents = object::pod::bytes_of_slice(relocations.leak());
-            section.sh_type = SHT_RELA;
+            section.set_contents(object::pod::bytes_of_slice(relocations.leak()));
         } else if !is_hint {
             return Err(format!("{}: SHT_REL relocations are not supported on x86-64", describe()));
         }
@@ -235,7 +235,7 @@ fn read_section(
     }
     if name.starts_with(b".gnu.warning") {
         let symbol = name.strip_prefix(b".gnu.warning.").unwrap_or(b"");
-        let text = section.contents.split(|c| *c == 0).next().unwrap_or(b"");
+        let text = section.contents().split(|c| *c == 0).next().unwrap_or(b"");
         object.warnings.push((symbol, text));
         return Ok(section);
     }
@@ -245,7 +245,7 @@ fn read_section(
             return Ok(section);
         }
         b".note.gnu.property" => {
-            object.properties = Some(section.contents);
+            object.properties = Some(section.contents());
             return Ok(section);
         }
         _ => {}
@@ -261,7 +261,7 @@ fn read_section(
             object.sframes.push(index as u32);
             SectionKind::SFrame
         }
-        _ => ordinary_kind(&mut section, shdr, seen),
+        _ => ordinary_kind(&section, shdr, seen),
     };
     if name.starts_with(b".gnu.linkonce.") {
         object.linkonce.push(index as u32);
@@ -323,24 +323,25 @@ fn reverse_ctors(object: &mut Object) {
     const WORD: usize = 8;
     for index in 0..object.sections.len() {
         let section = object.sections[index];
-        let is_array = section.kind == SectionKind::Regular
+        let is_array = section.kind.is_copied()
             && matches!(object.outputs[usize::from(section.output)].name, b".init_array" | b".fini_array");
         let name = object.section_name(index);
         if !is_array || !(name.starts_with(b".ctors") || name.starts_with(b".dtors")) {
             continue;
         }
-        let words: Vec<u8> = section.contents.chunks(WORD).rev().flatten().copied().collect();
-        object.sections[index].contents = words.leak();
+        let words: Vec<u8> = section.contents().chunks(WORD).rev().flatten().copied().collect();
+        object.sections[index].set_contents(words.leak());
         if section.rela == 0 {
             continue;
         }
         let mut relocations = object.relocations(&section).to_vec();
         relocations.reverse();
         for relocation in &mut relocations {
-            let mirrored = section.size.wrapping_sub(WORD as u64).wrapping_sub(relocation.r_offset.get(LE));
+            let mirrored = section.size().wrapping_sub(WORD as u64).wrapping_sub(relocation.r_offset.get(LE));
             relocation.r_offset.set(LE, mirrored);
         }
-        object.sections[section.rela as usize].contents = object::pod::bytes_of_slice(relocations.leak());
+        let relocations = object::pod::bytes_of_slice(relocations.leak());
+        object.sections[section.rela as usize].set_contents(relocations);
     }
 }
 
@@ -360,58 +361,55 @@ pub fn put_wide_debug_last(object: &mut Object, debug_info: &[u8]) {
     }
     for section in object.sections.iter_mut().filter(|section| !section.is_alloc()) {
         let is_debug = || object.outputs[usize::from(section.output)].name.starts_with(b".debug_");
-        if section.kind == SectionKind::Regular && is_debug() {
+        if section.kind.is_copied() && is_debug() {
             section.order = 1;
         }
     }
 }
 
-/// Points every section at the SHT_RELA section that applies to it.
-fn attach_relocations(config: &Config, object: &mut Object) -> Result<(), String> {
-    let headers = object.headers;
-    for (index, shdr) in headers.iter().enumerate() {
-        // Others have become such.
-        if object.sections[index].sh_type != SHT_RELA {
-            continue;
-        }
-        let target = shdr.sh_info.get(LE) as usize;
-        if target == 0 || target >= headers.len() {
-            return Err(format!(
-                "relocation section {index} applies to section {target}, which does not exist"
-            ));
-        }
-        if !object.sections[index].contents.len().is_multiple_of(size_of::<Rela>()) {
-            return Err(format!("relocation section {index} has a partial entry"));
-        }
-        // Under -r, sections that mean nothing to a link are passed on with their relocations.
-        if object.sections[target].kind == SectionKind::Ignored && config.kind != OutputKind::Relocatable {
-            continue;
-        }
-        if object.sections[target].rela != 0 {
-            return Err(format!("section {target} has two relocation sections"));
-        }
-        object.sections[target].rela = index as u32;
+/// Points the section that a relocation section applies to at it.
+fn attach_relocations(config: &Config, object: &mut Object, index: usize) -> Result<(), String> {
+    let target = object.headers[index].sh_info.get(LE) as usize;
+    if !object.sections[index].contents().len().is_multiple_of(size_of::<Rela>()) {
+        return Err(format!("relocation section {index} has a partial entry"));
     }
+    let Some(section) = object.sections.get_mut(target).filter(|_| target != 0) else {
+        return Err(format!("relocation section {index} applies to section {target}, which does not exist"));
+    };
+    // Under -r, sections that mean nothing to a link are passed on with their relocations.
+    if section.kind == SectionKind::Ignored && config.kind != OutputKind::Relocatable {
+        return Ok(());
+    }
+    if section.rela != 0 {
+        return Err(format!("section {target} has two relocation sections"));
+    }
+    section.rela = index as u32;
     Ok(())
 }
 
 /// Mergeable sections that cannot be taken apart are copied whole. Of compressed ones that is known later.
 fn drop_merge_where_impossible(object: &mut Object) {
-    for index in &object.taken_apart {
-        let section = &mut object.sections[*index as usize];
-        if section.kind == SectionKind::Merge && !section.has(SHF_COMPRESSED) && !can_merge(section) {
+    for n in 0..object.taken_apart.len() {
+        let index = object.taken_apart[n] as usize;
+        let entry_size = object.entry_size(index);
+        let section = &mut object.sections[index];
+        if section.kind == SectionKind::Merge
+            && !section.has(SHF_COMPRESSED)
+            && !can_merge(section, entry_size)
+        {
             section.kind = SectionKind::Regular;
         }
     }
 }
 
 /// Whether a section consists of whole constants, or of terminated strings, that nothing relocates.
-pub fn can_merge(section: &Section) -> bool {
-    let entsize = section.entsize as usize;
-    let is_whole = entsize != 0 && section.contents.len().is_multiple_of(entsize);
+pub fn can_merge(section: &Section, entry_size: u32) -> bool {
+    let entsize = entry_size as usize;
+    let is_whole = entsize != 0 && section.contents().len().is_multiple_of(entsize);
     let is_text = !section.has(SHF_STRINGS)
-        || matches!(entsize, 1 | 2 | 4) && section.contents.iter().rev().take(entsize).all(|byte| *byte == 0);
-    is_whole && is_text && section.rela == 0 && section.size <= u64::from(u32::MAX)
+        || matches!(entsize, 1 | 2 | 4)
+            && section.contents().iter().rev().take(entsize).all(|byte| *byte == 0);
+    is_whole && is_text && section.rela == 0 && section.size() <= u64::from(u32::MAX)
 }
 
 /// Fills [`Object::companions`].

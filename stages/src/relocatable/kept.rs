@@ -152,7 +152,7 @@ impl Filter<'_> {
         let mut flags: Vec<bool> =
             (0..object.sections.len()).map(|index| self.keeps(object, index)).collect();
         for index in 0..flags.len() {
-            if object.sections[index].sh_type == SHT_GROUP {
+            if object.section_type(index) == SHT_GROUP {
                 flags[index] = keep_group(object, index, &mut flags);
             }
         }
@@ -172,12 +172,13 @@ impl Filter<'_> {
 
     fn keeps(&self, object: &Object, index: usize) -> bool {
         let section = &object.sections[index];
+        let sh_type = object.section_type(index);
         let is_made_anew = matches!(
-            section.sh_type,
+            sh_type,
             SHT_NULL | SHT_SYMTAB | SHT_STRTAB | SHT_SYMTAB_SHNDX | SHT_REL | SHT_RELA | SHT_GROUP
         );
         let id = object.section_id(index);
-        if is_made_anew || SYMBOL_INDEXED.contains(&section.sh_type) || self.selection.discarded[id.index()] {
+        if is_made_anew || SYMBOL_INDEXED.contains(&sh_type) || self.selection.discarded[id.index()] {
             return false;
         }
         if section.kind == SectionKind::Ignored {
@@ -201,7 +202,7 @@ fn keep_group(object: &Object, group: usize, flags: &mut [bool]) -> bool {
 
 /// The members of a group, without those that do not exist.
 pub fn group_members(object: &Object, group: usize) -> impl Iterator<Item = usize> {
-    let words: &[object::U32<LE>] = crate::elf::slice_of(object.sections[group].contents);
+    let words: &[object::U32<LE>] = crate::elf::slice_of(object.sections[group].contents());
     let sections = object.sections.len();
     words.iter().skip(1).map(|m| m.get(LE) as usize).filter(move |m| *m != 0 && *m < sections)
 }
@@ -253,8 +254,8 @@ impl Counting<'_> {
         if id == SymbolId::NONE {
             let section = object.symbol_section(symbol) as usize;
             // A symbol may be defined in a group, but a group has no section symbol.
-            let has_none = object.symbols[symbol].st_type() == STT_SECTION
-                && object.sections[section].sh_type == SHT_GROUP;
+            let has_none =
+                object.symbols[symbol].st_type() == STT_SECTION && object.section_type(section) == SHT_GROUP;
             return section != 0 && (!self.kept.has(object, section) || has_none);
         }
         let def = self.selection.def(id);
@@ -275,9 +276,9 @@ impl Counting<'_> {
             let rank = (index as u64) << 32 | offset & 0xffff_ffff;
             self.cx.problems.push(problem.at(self.object.id.0, rank));
         };
-        if symbol >= self.object.symbols.len() || offset > section.size {
+        if symbol >= self.object.symbols.len() || offset > section.size() {
             let place = location(self.object, index as u32, offset);
-            let what = if offset > section.size {
+            let what = if offset > section.size() {
                 "lies outside its section"
             } else {
                 "names no symbol that exists"
@@ -320,7 +321,7 @@ impl Counting<'_> {
         let mut edit = Edit { section: index, ..Edit::default() };
         let mut start = 0u32;
         let mut size = 0u32;
-        let end = self.object.sections[index as usize].contents.len() as u32;
+        let end = self.object.sections[index as usize].contents().len() as u32;
         let cuts =
             fdes.iter().filter(|fde| is_dead(fde.target)).map(|fde| (fde.record.offset, fde.record.size));
         for (cut, bytes) in cuts.chain([(end, 0)]) {

@@ -46,7 +46,7 @@ impl<'a> Site<'a> {
 
     /// Writes the contents without relocations applied.
     pub fn write_contents(&self, out: &mut [u8]) {
-        let contents = self.object().sections[self.member.section as usize].contents;
+        let contents = self.object().sections[self.member.section as usize].contents();
         let edited = self.kept.edit(self.member.position as usize, self.member.section as usize);
         let edited = edited.map(|edit| edit.apply(contents));
         // The zero that ends an unwind table may have been cut off.

@@ -238,10 +238,10 @@ impl Joining<'_> {
             return grouped;
         }
         for (index, section) in object.sections.iter().enumerate() {
-            if section.sh_type != SHT_GROUP || !self.kept.has(object, index) {
+            if object.section_type(index) != SHT_GROUP || !self.kept.has(object, index) {
                 continue;
             }
-            let words: &[object::U32<LE>] = crate::elf::slice_of(section.contents);
+            let words: &[object::U32<LE>] = crate::elf::slice_of(section.contents());
             let flags = words.first().map_or(0, |word| word.get(LE) & GRP_COMDAT);
             let number = self.joined.groups.len() as u32;
             grouped.extend(group_members(object, index).map(|m| (m, number)));
@@ -258,7 +258,7 @@ impl Joining<'_> {
     fn add_object(&mut self, object: &Object, position: u32, grouped: &HashMap<usize, u32>) {
         let mut waiting = Vec::new();
         for index in 1..object.sections.len() {
-            if !self.kept.has(object, index) || object.sections[index].sh_type == SHT_GROUP {
+            if !self.kept.has(object, index) || object.section_type(index) == SHT_GROUP {
                 continue;
             }
             if link_of(object, index).is_some() {
@@ -296,22 +296,25 @@ impl Joining<'_> {
         let group = grouped.get(&index).copied();
         let is_eh_frame = section.kind == SectionKind::EhFrame;
         let is_merge = section.has(SHF_MERGE);
-        let size = self.kept.edit(position as usize, index).map_or(section.size, |edit| edit.size);
+        let size = self.kept.edit(position as usize, index).map_or(section.size(), |edit| edit.size);
         let entsize = object.headers[index].sh_entsize.get(LE);
+        let sh_type = object.section_type(index);
         let group_flag = if group.is_some() { SHF_GROUP } else { 0 };
         let key = Key {
             name: name_of(object, index),
             // Some compilers mark unwind tables by a type of their own; they are one table all the same.
-            sh_type: if is_eh_frame { SHT_PROGBITS } else { section.sh_type },
+            sh_type: if is_eh_frame { SHT_PROGBITS } else { sh_type },
             flags: section.flags & !SHF_GROUP | group_flag,
             entsize: if is_merge { entsize } else { 0 },
-            note_align: if section.sh_type == SHT_NOTE { section.align_log2 } else { 0 },
+            note_align: if sh_type == SHT_NOTE { section.align_log2 } else { 0 },
             link,
         };
         let is_alone = group.is_some()
             || object.apart.binary_search(&section.output).is_ok()
             || section.has(SHF_COMPRESSED)
-            || is_merge && !can_join(section, entsize, !object.relocations(section).is_empty());
+            || is_merge
+                && !(sh_type == SHT_PROGBITS
+                    && can_join(section, entsize, !object.relocations(section).is_empty()));
         let relocations = self.kept.relocations(object, position as usize, index);
         let is_full = self.by_key.get(&key).is_some_and(|output| {
             is_full(self.config, &self.joined.sections[*output as usize], position, size, relocations)
@@ -335,7 +338,7 @@ impl Joining<'_> {
         }
         if is_eh_frame {
             // What ended the table so far does not: it goes on.
-            let ends_here = if size >= 4 { zero_at_end(section.contents) } else { 0 };
+            let ends_here = if size >= 4 { zero_at_end(section.contents()) } else { 0 };
             let end = self.table_ends.insert(output, ends_here).unwrap_or(0);
             joined.size -= end;
             if let Some(last) = joined.members.last_mut() {
@@ -383,15 +386,11 @@ fn name_of(object: &Object, index: usize) -> &'static [u8] {
 /// Whether a mergeable section means the same behind another one: whole constants that padding does not shift, or
 /// whole strings.
 fn can_join(section: &Section, entsize: u64, has_relocations: bool) -> bool {
-    if section.sh_type != SHT_PROGBITS
-        || entsize == 0
-        || has_relocations
-        || !section.size.is_multiple_of(entsize)
-    {
+    if entsize == 0 || has_relocations || !section.size().is_multiple_of(entsize) {
         return false;
     }
     if section.has(SHF_STRINGS) {
-        let end = section.contents.iter().rev().take(entsize as usize);
+        let end = section.contents().iter().rev().take(entsize as usize);
         return matches!(entsize, 1 | 2 | 4) && end.copied().all(|byte| byte == 0);
     }
     entsize.is_multiple_of(section.align()) || section.align().is_multiple_of(entsize)
@@ -428,18 +427,10 @@ mod tests {
     }
 
     fn mergeable(contents: &'static [u8], flags: u32, align_log2: u8) -> Section {
-        Section {
-            contents,
-            size: contents.len() as u64,
-            flags: flags | SHF_MERGE,
-            rela: 0,
-            entsize: 0,
-            sh_type: SHT_PROGBITS,
-            output: 0,
-            kind: SectionKind::Merge,
-            align_log2,
-            order: 0,
-        }
+        let mut section = Section::ignored(flags | SHF_MERGE, contents);
+        section.kind = SectionKind::Merge;
+        section.align_log2 = align_log2;
+        section
     }
 
     #[test]

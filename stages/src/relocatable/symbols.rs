@@ -278,7 +278,7 @@ impl Source<'_> {
             return needed;
         }
         for (index, section) in object.sections.iter().enumerate() {
-            if section.sh_type == SHT_GROUP
+            if object.section_type(index) == SHT_GROUP
                 && let Some(needed) = needed.get_mut(object.headers[index].sh_info.get(LE) as usize)
             {
                 *needed = true;
