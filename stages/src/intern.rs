@@ -3,10 +3,9 @@
 //! In: batches of hashed names, one batch a shard, as `parse` produces them. Out: [`Symbols`], the proof that
 //! every name is known.
 //!
-//! The table is split by hash into [`SHARDS`] shards, each an open-addressing table of 16-byte slots that one
-//! worker at a time fills. Equality is equality of 96 bits of a 128-bit hash that is keyed anew in every
-//! process, so names are never compared (a comparison would cost two cache misses a name, three times the
-//! insertion itself). The number of a name is its arrival within its shard, interleaved with the shard's
+//! The table is split by hash into [`SHARDS`] shards, each a [`Numbering`] that one worker at a time fills.
+//! Equality is equality of hashes, so names are never compared (a comparison would cost two cache misses a
+//! name, three times the insertion itself). The number of a name is its arrival within its shard, interleaved with the shard's
 //! number: ids are dense but depend on timing, and nothing that reaches the output is ordered by them.
 //!
 //! Ids travel back to the files through arrays of atomics that the batch shares with its shards' messages;
@@ -15,8 +14,8 @@
 //! Cost: a hash and one slot a name; the slots are prefetched some names ahead.
 
 use crate::model::SymbolId;
-use engine::prefetch;
-use engine::simd::{Keys, NameHash, kernels};
+use crate::numbering::{Numbering, Pile};
+use engine::simd::{Hash, Keys, NameHash, kernels};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -26,7 +25,7 @@ pub const SHARDS: usize = 16;
 /// One name to be numbered.
 #[derive(Debug, Clone, Copy)]
 pub struct Request {
-    hash: [u64; 2],
+    hash: Hash,
     name: &'static [u8],
     /// Where the id goes in the batch's array.
     slot: u32,
@@ -83,7 +82,7 @@ impl NameSink {
         self.shards.iter_mut().for_each(|requests| requests.reserve(each));
     }
 
-    fn push(&mut self, hash: [u64; 2], name: &'static [u8]) {
+    fn push(&mut self, hash: Hash, name: &'static [u8]) {
         self.shards[shard_of(hash)].push(Request { hash, name, slot: self.slots });
         self.slots += 1;
     }
@@ -140,43 +139,29 @@ impl NameSink {
     }
 }
 
-fn shard_of(hash: [u64; 2]) -> usize {
+fn shard_of(hash: Hash) -> usize {
     (hash[1] >> 32) as usize % SHARDS
 }
-
-/// 96 bits of the hash and the number within the shard.
-#[derive(Debug, Clone, Copy)]
-struct Slot {
-    tag: u64,
-    tag_low: u32,
-    /// `EMPTY` or the number.
-    number: u32,
-}
-
-const EMPTY: u32 = u32::MAX;
-const FREE: Slot = Slot { tag: 0, tag_low: 0, number: EMPTY };
 
 /// One shard of the table. Filled by one worker at a time.
 #[derive(Debug)]
 pub struct Shard {
-    slots: Vec<Slot>,
-    names: Vec<&'static [u8]>,
+    numbers: Numbering,
+    names: Pile<&'static [u8]>,
 }
 
 impl Shard {
     /// An empty shard; it grows by need.
     pub fn new() -> Shard {
-        Shard { slots: vec![FREE; 256], names: Vec::new() }
+        Shard { numbers: Numbering::new(256), names: Pile::new() }
     }
 
     /// Numbers the names of a batch.
     pub fn intern(&mut self, shard: usize, batch: &NameBatch) {
         const AHEAD: usize = 12;
-        self.reserve(batch.requests.len());
-        let mask = self.slots.len() - 1;
         for (i, request) in batch.requests.iter().enumerate() {
             if let Some(later) = batch.requests.get(i + AHEAD) {
-                prefetch(&self.slots, later.hash[0] as usize & mask);
+                self.numbers.prefetch(later.hash);
             }
             let number = self.number(request.hash, request.name);
             let id = number * SHARDS as u32 + shard as u32;
@@ -184,42 +169,13 @@ impl Shard {
         }
     }
 
-    /// The number of a name, new or known. There must be room for it.
-    fn number(&mut self, hash: [u64; 2], name: &'static [u8]) -> u32 {
-        let mask = self.slots.len() - 1;
-        let (tag, tag_low) = (hash[0], hash[1] as u32);
-        let mut at = hash[0] as usize & mask;
-        loop {
-            let slot = &mut self.slots[at];
-            if slot.number == EMPTY {
-                let number = self.names.len() as u32;
-                *slot = Slot { tag, tag_low, number };
-                self.names.push(name);
-                return number;
-            }
-            if slot.tag == tag && slot.tag_low == tag_low {
-                return slot.number;
-            }
-            at = (at + 1) & mask;
+    /// The number of a name, new or known.
+    fn number(&mut self, hash: Hash, name: &'static [u8]) -> u32 {
+        let (number, is_new) = self.numbers.number(hash);
+        if is_new {
+            self.names.push(name);
         }
-    }
-
-    /// Makes room for this many new names at a load of one half at most.
-    fn reserve(&mut self, additional: usize) {
-        let wanted = (self.names.len() + additional) * 2;
-        if wanted <= self.slots.len() {
-            return;
-        }
-        let size = wanted.next_power_of_two().max(self.slots.len() * 2);
-        let old = std::mem::replace(&mut self.slots, vec![FREE; size]);
-        let mask = size - 1;
-        for slot in old.into_iter().filter(|s| s.number != EMPTY) {
-            let mut at = slot.tag as usize & mask;
-            while self.slots[at].number != EMPTY {
-                at = (at + 1) & mask;
-            }
-            self.slots[at] = slot;
-        }
+        number
     }
 }
 
@@ -264,19 +220,8 @@ impl Symbols {
     pub fn find(&self, name: &[u8]) -> Option<SymbolId> {
         let hash = kernels().hash(&self.keys, name);
         let shard = shard_of(hash);
-        let slots = &self.shards[shard].slots;
-        let mask = slots.len() - 1;
-        let mut at = hash[0] as usize & mask;
-        loop {
-            let slot = &slots[at];
-            if slot.number == EMPTY {
-                return None;
-            }
-            if slot.tag == hash[0] && slot.tag_low == hash[1] as u32 {
-                return Some(SymbolId(slot.number * SHARDS as u32 + shard as u32));
-            }
-            at = (at + 1) & mask;
-        }
+        let number = self.shards[shard].numbers.find(hash)?;
+        Some(SymbolId(number * SHARDS as u32 + shard as u32))
     }
 
     /// The id of a name the linker itself brings in (`--defsym`, `_end`, …), before resolution starts.
@@ -286,7 +231,6 @@ impl Symbols {
         }
         let hash = kernels().hash(&self.keys, name);
         let shard = shard_of(hash);
-        self.shards[shard].reserve(1);
         let number = self.shards[shard].number(hash, name.to_vec().leak());
         self.update_bound();
         SymbolId(number * SHARDS as u32 + shard as u32)

@@ -11,6 +11,7 @@ pub mod elf;
 mod dwarf;
 pub mod open;
 pub mod parse;
+mod numbering;
 pub mod intern;
 pub mod seal;
 pub mod exports;

@@ -5,7 +5,7 @@
 //! that arrives late takes a piece over, and the one it took it from is told in the end. Sections arrive nearly in
 //! order, so that is rare, and a shard that has seen no later section need not even look who owns a piece.
 
-use engine::prefetch;
+use crate::numbering::{Numbering, Pile};
 use engine::simd::Hash;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -13,19 +13,8 @@ use std::sync::{Mutex, PoisonError};
 /// Number of shards, a power of two.
 pub(super) const SHARDS: usize = 16;
 
-#[derive(Debug, Clone, Copy)]
-struct Slot {
-    tag: u64,
-    tag_low: u32,
-    number: u32,
-}
-
-const EMPTY: u32 = u32::MAX;
-const FREE: Slot = Slot { tag: 0, tag_low: 0, number: EMPTY };
 /// Slots of a shard at the start, at most: most sections repeat what others have, so tables stay small.
 const FIRST_SLOTS: usize = 1 << 10;
-/// Slots of a segment that grows no more, but splits: 64 KB, which stay in the cache while their pieces are moved.
-const FULL_SEGMENT: usize = 1 << 12;
 
 /// Where a piece occurs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,57 +25,11 @@ pub(super) struct Occurrence {
     pub piece: u32,
 }
 
-/// Part of a shard: an open-addressed table of the pieces whose tags begin with the same `depth` bits.
-#[derive(Debug)]
-struct Segment {
-    slots: Vec<Slot>,
-    used: usize,
-    depth: u32,
-}
-
-impl Segment {
-    fn new(slots: usize, depth: u32) -> Segment {
-        Segment { slots: vec![FREE; slots], used: 0, depth }
-    }
-
-    /// Where a piece is, or the free slot where it belongs.
-    #[inline]
-    fn find(&mut self, hash: Hash) -> &mut Slot {
-        let mask = self.slots.len() - 1;
-        let (tag, tag_low) = (hash[0], hash[1] as u32);
-        let mut at = tag as usize & mask;
-        while self.slots[at].number != EMPTY && (self.slots[at].tag, self.slots[at].tag_low) != (tag, tag_low)
-        {
-            at = (at + 1) & mask;
-        }
-        &mut self.slots[at]
-    }
-
-    fn is_full(&self) -> bool {
-        self.used * 4 > self.slots.len() * 3
-    }
-
-    /// Puts back what was in another segment.
-    fn put(&mut self, slot: Slot) {
-        let mask = self.slots.len() - 1;
-        let mut at = slot.tag as usize & mask;
-        while self.slots[at].number != EMPTY {
-            at = (at + 1) & mask;
-        }
-        self.slots[at] = slot;
-        self.used += 1;
-    }
-}
-
-/// An extendible hash table (Fagin et al., 1979): what is full becomes two, and nothing else moves.
 #[derive(Debug)]
 struct Shard {
-    segments: Vec<Segment>,
-    /// By the first `depth` bits of a tag: its segment.
-    directory: Vec<u32>,
-    depth: u32,
+    numbers: Numbering,
     /// By number: the first occurrence.
-    owners: Vec<Occurrence>,
+    owners: Pile<Occurrence>,
     /// No section behind this one owns a piece.
     last_section: u32,
     /// Those that owned a piece until an earlier section came.
@@ -95,92 +38,30 @@ struct Shard {
 
 impl Shard {
     fn new(slots: usize) -> Shard {
-        Shard {
-            segments: vec![Segment::new(slots, 0)],
-            directory: vec![0],
-            depth: 0,
-            owners: Vec::new(),
-            last_section: 0,
-            losers: Vec::new(),
-        }
-    }
-
-    /// The place in the directory of a tag.
-    #[inline]
-    fn place(&self, tag: u64) -> usize {
-        // In two steps: no bits at all are a shift by 64.
-        (tag >> 1 >> (63 - self.depth)) as usize
-    }
-
-    /// Asks for the slot where the search for a piece begins.
-    #[inline]
-    fn prefetch(&self, hash: &Hash) {
-        let slots = &self.segments[self.directory[self.place(hash[0])] as usize].slots;
-        prefetch(slots, hash[0] as usize & (slots.len() - 1));
+        Shard { numbers: Numbering::new(slots), owners: Pile::new(), last_section: 0, losers: Vec::new() }
     }
 
     /// The number of a piece, and whether this occurrence is the first so far.
     #[inline]
     fn number(&mut self, hash: Hash, occurrence: Occurrence) -> (u32, bool) {
-        let index = self.directory[self.place(hash[0])] as usize;
-        let segment = &mut self.segments[index];
-        let slot = segment.find(hash);
-        if slot.number == EMPTY {
-            let number = self.owners.len() as u32;
-            *slot = Slot { tag: hash[0], tag_low: hash[1] as u32, number };
-            segment.used += 1;
-            if segment.is_full() {
-                self.grow(index, hash[0]);
-            }
+        let (number, is_new) = self.numbers.number(hash);
+        if is_new {
             self.owners.push(occurrence);
             self.last_section = self.last_section.max(occurrence.section);
             return (number, true);
         }
-        let number = slot.number;
         (number, occurrence.section < self.last_section && self.take_over(number, occurrence))
     }
 
     #[cold]
     fn take_over(&mut self, number: u32, occurrence: Occurrence) -> bool {
-        let owner = &mut self.owners[number as usize];
-        if *owner <= occurrence {
-            return false;
+        match self.owners.get_mut(number as usize) {
+            Some(owner) if *owner > occurrence => {
+                self.losers.push(std::mem::replace(owner, occurrence));
+                true
+            }
+            _ => false,
         }
-        self.losers.push(std::mem::replace(owner, occurrence));
-        true
-    }
-
-    /// Makes room in a segment; `tag` is one of its tags.
-    #[cold]
-    fn grow(&mut self, index: usize, tag: u64) {
-        let Segment { slots, depth, .. } = &self.segments[index];
-        let (size, depth) = (slots.len(), *depth);
-        if size < FULL_SEGMENT {
-            let old = std::mem::replace(
-                &mut self.segments[index],
-                Segment::new((size * 4).min(FULL_SEGMENT), depth),
-            );
-            old.slots
-                .iter()
-                .filter(|slot| slot.number != EMPTY)
-                .for_each(|slot| self.segments[index].put(*slot));
-            return;
-        }
-        if depth == self.depth {
-            self.directory = self.directory.iter().flat_map(|segment| [*segment; 2]).collect();
-            self.depth += 1;
-        }
-        let mut halves = [Segment::new(size, depth + 1), Segment::new(size, depth + 1)];
-        for slot in self.segments[index].slots.iter().filter(|slot| slot.number != EMPTY) {
-            halves[(slot.tag >> (63 - depth)) as usize & 1].put(*slot);
-        }
-        let [low, high] = halves;
-        self.segments[index] = low;
-        // The places that shared the segment are neighbours; the upper half of them gets the new one.
-        let shared = 1 << (self.depth - depth);
-        let first = self.place(tag) & !(shared - 1);
-        self.directory[first + shared / 2..first + shared].fill(self.segments.len() as u32);
-        self.segments.push(high);
     }
 }
 
@@ -249,7 +130,7 @@ impl Table {
             let mut shard = self.shards[shard_index].lock().unwrap_or_else(PoisonError::into_inner);
             for (i, piece) in pieces.iter().enumerate() {
                 if let Some(later) = pieces.get(i + AHEAD) {
-                    shard.prefetch(&hashes[*later as usize]);
+                    shard.numbers.prefetch(hashes[*later as usize]);
                 }
                 let (number, is_first) =
                     shard.number(hashes[*piece as usize], Occurrence { section, piece: *piece });
@@ -318,34 +199,5 @@ mod tests {
         assert_eq!(losers, (0..5000).map(|piece| Occurrence { section: 9, piece }).collect::<Vec<_>>());
         offsets.set(late.0[77], 123);
         assert_eq!(offsets.get(middle.0[77]), 123);
-    }
-
-    #[test]
-    fn what_was_numbered_keeps_its_number_while_segments_split() {
-        // SplitMix64 (Steele et al., 2014): hashes of which all bits matter.
-        let mixed = |seed: u64| {
-            let mut z = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-            z ^ z >> 31
-        };
-        let hashes: Vec<Hash> = (0..300_000).map(|i| [mixed(i), mixed(i + 1_000_000)]).collect();
-        let table = Table::new(1 << 20);
-        let mut scratch = ByShard::default();
-        let mut numbers = vec![u32::MAX; hashes.len()];
-        for (section, part) in hashes.chunks(10_000).enumerate() {
-            table.insert(section as u32, part, &mut scratch, |piece, number, is_first| {
-                assert!(is_first);
-                numbers[section * 10_000 + piece] = number;
-            });
-        }
-        table.insert(1000, &hashes, &mut scratch, |piece, number, is_first| {
-            assert!(!is_first);
-            assert_eq!(numbers[piece], number);
-        });
-        let deepest = |shard: &Mutex<Shard>| shard.lock().unwrap_or_else(PoisonError::into_inner).depth;
-        assert!(table.shards.iter().all(|shard| deepest(shard) >= 3));
-        numbers.sort_unstable();
-        assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]));
     }
 }
