@@ -139,7 +139,7 @@ impl<'a> Image<'a> {
     /// Where an offset into a merged section went.
     pub fn merged_address(&self, object: &Object, section: usize, offset: u64) -> u64 {
         let is_loaded = object.sections[section].is_alloc();
-        match self.merged(is_loaded).member(object.section_id(section)) {
+        match self.merged(is_loaded).member(object, section) {
             Some(member) => self.piece_address(is_loaded, member, offset),
             None => 0,
         }

@@ -25,10 +25,24 @@ pub const SHARDS: usize = 16;
 /// One name to be numbered.
 #[derive(Debug, Clone, Copy)]
 pub struct Request {
-    hash: Hash,
-    name: &'static [u8],
+    /// What of the hash is not said by the shard.
+    tag: u64,
+    tag_low: u32,
     /// Where the id goes in the batch's array.
     slot: u32,
+    name: &'static [u8],
+}
+
+const _: () = assert!(size_of::<Request>() == 32);
+
+impl Request {
+    fn new(hash: Hash, slot: u32, name: &'static [u8]) -> Request {
+        Request { tag: hash[0], tag_low: hash[1] as u32, slot, name }
+    }
+    /// A hash that is the same to a [`Numbering`].
+    fn hash(&self) -> Hash {
+        [self.tag, self.tag_low.into()]
+    }
 }
 
 /// The names of one batch of files that belong to one shard.
@@ -83,7 +97,7 @@ impl NameSink {
     }
 
     fn push(&mut self, hash: Hash, name: &'static [u8]) {
-        self.shards[shard_of(hash)].push(Request { hash, name, slot: self.slots });
+        self.shards[shard_of(hash)].push(Request::new(hash, self.slots, name));
         self.slots += 1;
     }
 
@@ -122,7 +136,7 @@ impl NameSink {
             shard.swap_remove(at);
         }
         let hash = kernels().hash(&self.keys, name);
-        self.shards[shard_of(hash)].push(Request { hash, name, slot });
+        self.shards[shard_of(hash)].push(Request::new(hash, slot, name));
     }
 
     /// Ends the batch: the array that will receive the ids, and one message a shard that has names.
@@ -161,9 +175,9 @@ impl Shard {
         const AHEAD: usize = 12;
         for (i, request) in batch.requests.iter().enumerate() {
             if let Some(later) = batch.requests.get(i + AHEAD) {
-                self.numbers.prefetch(later.hash);
+                self.numbers.prefetch(later.hash());
             }
-            let number = self.number(request.hash, request.name);
+            let number = self.number(request.hash(), request.name);
             let id = number * SHARDS as u32 + shard as u32;
             batch.ids[request.slot as usize].store(id, Ordering::Relaxed);
         }

@@ -445,8 +445,10 @@ fn run_ingest(
     candidates: Option<&Candidates>,
 ) -> Result<(), Failed> {
     let mut flow = Flow::<Failed>::new("ingest");
+    // Names that wait to be numbered take as much memory as those that are.
+    let batches = (2 + cx.pool.threads()).min(16);
     let (files, to_parse) = flow.channel::<Vec<MappedInput>>("files", 64);
-    let (names, to_intern) = flow.channel::<(usize, NameBatch)>("names", 256);
+    let (names, to_intern) = flow.channel::<(usize, NameBatch)>("names", batches * SHARDS);
     let (objects, to_collect) = flow.channel::<Vec<Parsed>>("objects", 256);
     let mut bytes = 0;
     flow.source("open", files, |files| match opener.next_batch() {

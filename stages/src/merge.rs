@@ -25,7 +25,7 @@ mod tails;
 pub use pieces::Pieces;
 
 use crate::context::Cx;
-use crate::model::{FileId, Inputs, Object, SectionId, SectionKind};
+use crate::model::{FileId, Inputs, Object, SectionKind};
 use crate::report::Problem;
 use object::elf::SHF_STRINGS;
 use std::cell::RefCell;
@@ -103,8 +103,10 @@ pub struct Merged {
     members: Vec<Member>,
     /// Which pool each member belongs to.
     pool_of: Vec<u32>,
-    /// By [`SectionId`]: one more than the member it became, or 0.
-    index: Vec<u32>,
+    /// By [`FileId`]: where its members begin; and where those of the last file end.
+    first_of: Vec<u32>,
+    /// By member: the index of the section in its file, ascending within a file.
+    sections: Vec<u32>,
 }
 
 /// A section to be merged.
@@ -120,8 +122,11 @@ pub struct Candidate {
 
 impl Merged {
     /// The member a section became, if it was merged.
-    pub fn member(&self, section: SectionId) -> Option<MemberId> {
-        self.index.get(section.index())?.checked_sub(1).map(MemberId)
+    pub fn member(&self, object: &Object, section: usize) -> Option<MemberId> {
+        let file = object.id.index();
+        let (first, end) = (*self.first_of.get(file)? as usize, *self.first_of.get(file + 1)? as usize);
+        let place = self.sections[first..end].binary_search(&(section as u32)).ok()?;
+        Some(MemberId((first + place) as u32))
     }
     /// The pool of a member.
     #[inline(always)]
@@ -281,12 +286,20 @@ pub fn merge(cx: &Cx, inputs: &Inputs, stage: &'static str, candidates: &[Candid
         offsets.set(number(piece), offsets.get(number(host)).wrapping_add(distance));
     }
     place(cx, stage, grain, &mut members, &offsets);
-    let mut index = vec![0; inputs.section_bound];
-    for (i, candidate) in candidates.iter().enumerate() {
-        let id = inputs.object(candidate.file).section_id(candidate.section as usize);
-        index[id.index()] = i as u32 + 1;
+    let sections = candidates.iter().map(|candidate| candidate.section).collect();
+    Merged { pools, members, pool_of, first_of: first_of_files(inputs, candidates), sections }
+}
+
+/// By [`FileId`] where its candidates begin, and how many there are in all.
+fn first_of_files(inputs: &Inputs, candidates: &[Candidate]) -> Vec<u32> {
+    let mut first_of = vec![0; inputs.files.len() + 1];
+    for candidate in candidates {
+        first_of[candidate.file.index() + 1] += 1;
     }
-    Merged { pools, members, pool_of, index }
+    for file in 0..inputs.files.len() {
+        first_of[file + 1] += first_of[file];
+    }
+    first_of
 }
 
 thread_local! {

@@ -99,15 +99,19 @@ pub struct ObjectSections {
     pub order: Vec<u32>,
     /// Offset of each within its block.
     pub inner: Vec<u64>,
-    blocks: Vec<Block>,
+    /// What they make, by `first`.
+    pub blocks: Vec<Block>,
 }
 
+/// Neighbours in `order` that are one member of an output section.
 #[derive(Debug, Clone, Copy)]
-struct Block {
+pub struct Block {
     output: u32,
     order: u32,
-    first: u32,
-    count: u32,
+    /// Where they begin in [`ObjectSections::order`].
+    pub first: u32,
+    /// How many they are.
+    pub count: u32,
     size: u64,
     align_log2: u8,
 }

@@ -158,7 +158,7 @@ pub fn select(
     scripts: &[crate::script::VersionScript],
     lists: &crate::script::SymbolList,
 ) -> Result<Selection, Failed> {
-    let mut best = Resolution::new(symbols.bound(), !cx.config.no_define_common);
+    let mut best = Resolution::new(cx, symbols.bound());
     cx.pool.for_each("select/resolve", inputs.files.len(), 8, |i| match &inputs.files[i] {
         File::Object(object) => best.add_candidates(object),
         File::Shared(shared) => best.add_shared(shared),
@@ -269,8 +269,10 @@ pub(crate) struct Resolution {
 }
 
 impl Resolution {
-    fn new(bound: usize, defines_common: bool) -> Resolution {
-        Resolution { best: (0..bound).map(|_| AtomicU64::new(Def::NONE.0)).collect(), defines_common }
+    fn new(cx: &Cx, bound: usize) -> Resolution {
+        const STEP: usize = 1 << 15;
+        let best = cx.pool.map("select/resolve", bound, STEP, |_| AtomicU64::new(Def::NONE.0));
+        Resolution { best, defines_common: !cx.config.no_define_common }
     }
 
     /// Makes room for more symbols.

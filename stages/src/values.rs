@@ -159,25 +159,44 @@ fn find_bases(r: &Resolving) -> Bases {
     bases
 }
 
-fn section_addresses(r: &Resolving, bases: &Bases) -> Vec<u64> {
-    // Where each block of each object starts.
-    let mut blocks: Vec<Vec<(u32, u32, u64)>> = vec![Vec::new(); r.outputs.objects.len()];
+/// Where the blocks of all objects start.
+struct BlockAddresses {
+    /// By position of an object: where its blocks begin in `addresses`.
+    firsts: Vec<usize>,
+    addresses: Vec<u64>,
+}
+
+fn block_addresses(r: &Resolving) -> BlockAddresses {
+    let mut count = 0;
+    let counted = r.outputs.objects.iter().map(|object| {
+        count += object.blocks.len();
+        count - object.blocks.len()
+    });
+    let firsts: Vec<usize> = counted.collect();
+    let mut addresses = vec![0; count];
     for (section, place) in r.outputs.sections.iter().zip(&r.layout.placements) {
         for member in &section.members {
-            if let Content::Sections(object, first, count) = member.content {
-                blocks[object as usize].push((first, count, place.address + member.offset));
+            if let Content::Sections(object, first, _) = member.content {
+                let blocks = &r.outputs.objects[object as usize].blocks;
+                let n = blocks.partition_point(|block| block.first < first);
+                addresses[firsts[object as usize] + n] = place.address + member.offset;
             }
         }
     }
+    BlockAddresses { firsts, addresses }
+}
+
+fn section_addresses(r: &Resolving, bases: &Bases) -> Vec<u64> {
+    let blocks = block_addresses(r);
     let mut all = vec![0u64; r.inputs.section_bound];
     let parts = split_by_objects(r, &mut all);
     let mut parts: Vec<(usize, &mut [u64])> = parts;
     r.cx.pool.for_each_mut("layout/sections", &mut parts, 16, |_, (position, part)| {
         let object = r.inputs.object(r.selection.objects[*position]);
         let gathered = &r.outputs.objects[*position];
-        for (first, count, start) in &blocks[*position] {
-            for i in *first..*first + *count {
-                part[gathered.order[i as usize] as usize] = start + gathered.inner[i as usize];
+        for (block, start) in gathered.blocks.iter().zip(&blocks.addresses[blocks.firsts[*position]..]) {
+            for i in block.first as usize..(block.first + block.count) as usize {
+                part[gathered.order[i] as usize] = start + gathered.inner[i];
             }
         }
         for index in object.taken_apart.iter().map(|index| *index as usize) {
@@ -212,11 +231,10 @@ fn split_by_objects<'v>(r: &Resolving, mut all: &'v mut [u64]) -> Vec<(usize, &'
 
 /// Where an offset into a merged section is; 0 if the section is not in the output.
 fn merged_address(r: &Resolving, object: &Object, section: usize, offset: u64) -> u64 {
-    let id = object.section_id(section);
     let is_alloc = object.sections[section].is_alloc();
     let (merged, outputs) =
         if is_alloc { (r.loaded, &r.outputs.loaded_pools) } else { (r.debug, &r.outputs.debug_pools) };
-    let Some(member) = merged.member(id) else { return 0 };
+    let Some(member) = merged.member(object, section) else { return 0 };
     let pool = merged.pool_of(member);
     let start = pool_address(r.outputs, r.layout, outputs[pool], is_alloc, pool as u32);
     start + merged.offset(member, offset)

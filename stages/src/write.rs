@@ -81,8 +81,10 @@ pub(crate) fn fill_file(image: &Image, output: &mut Output) -> Result<(Vec<Piece
     let mut pieces: Vec<Piece> = Vec::new();
 
     let mut flow = Flow::<Failed>::new("output");
-    let (filled, to_digest) = flow.channel::<Filled>("filled", 8);
-    let (hashed, to_write) = flow.channel::<Filled>("hashed", 8);
+    // What waits longer leaves the cache.
+    let waiting = cx.pool.threads().clamp(2, 8);
+    let (filled, to_digest) = flow.channel::<Filled>("filled", waiting);
+    let (hashed, to_write) = flow.channel::<Filled>("hashed", waiting);
     let (written, to_gather) = flow.channel::<Piece>("written", 64);
     let tasks = &list;
     flow.indexed("fill", tasks.len(), filled, |n, filled| {

@@ -12,6 +12,7 @@ use crate::model::{Object, SymbolId};
 use crate::unwind::{Fde, ObjectUnwind, Record};
 use object::LittleEndian as LE;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What each object contributes to `.eh_frame`.
 #[derive(Debug, Default)]
@@ -30,6 +31,8 @@ struct Part {
     object: u32,
     offset: u64,
     size: u64,
+    /// How many FDEs come before.
+    first_fde: u64,
     /// For each CIE of the object: where its equal stands in `.eh_frame`, and whether this object writes it.
     cies: Vec<Option<(u64, bool)>>,
 }
@@ -88,6 +91,7 @@ pub(super) fn plan(s: &Sizing) -> UnwindPlan {
             object: position as u32,
             offset: plan.size,
             size: fdes_size,
+            first_fde: plan.fde_count,
             cies: vec![None; used.len()],
         };
         let mut end = plan.size;
@@ -201,41 +205,82 @@ pub(super) fn header_size(plan: &UnwindPlan) -> u64 {
     12 + plan.fde_count * 8
 }
 
+/// An entry of the table: where code begins and where its FDE is, as signed distances from the table's section.
+type Entry = [u8; 8];
+
+fn code_of(entry: &Entry) -> i32 {
+    i32::from_le_bytes([entry[0], entry[1], entry[2], entry[3]])
+}
+
 pub(super) fn write_header(image: &Image, address: u64, out: &mut [u8]) {
     let plan = &image.sizes.unwind;
     let base = image.addresses.bases.eh_frame;
-    let lists = image.cx.pool.map("write/eh_frame_hdr", plan.parts.len(), 16, |n| {
-        let part = &plan.parts[n];
-        let position = part.object as usize;
-        let object = image.object(position);
-        let unwind = &image.unwind.objects[position];
-        let mut list = Vec::new();
-        for_each_fde(object, unwind, image.live, part, |fde, at| {
-            if let Some(first) = unwind.relocations_of(&fde.record).first() {
-                list.push((image.pointee(position, object, first), base + at));
-            }
-        });
-        list
-    });
-    let mut table: Vec<(u64, u64)> = lists.concat();
-    // Nearly in order already: a sort that looks for runs has little to do.
-    table.sort();
-    table.dedup_by_key(|(code, _)| *code);
-    // Version 1; pointer to .eh_frame PC-relative, count absolute, table relative to this section, all 4 bytes.
-    out[..4].copy_from_slice(&[1, 0x1b, 0x03, 0x3b]);
-    out[4..8].copy_from_slice(&(base.wrapping_sub(address + 4) as u32).to_le_bytes());
-    out[8..12].copy_from_slice(&(table.len() as u32).to_le_bytes());
-    let mut is_far = false;
-    for ((code, record), out) in table.into_iter().zip(out[12..].chunks_exact_mut(8)) {
-        for (value, out) in [code, record].into_iter().zip(out.chunks_exact_mut(4)) {
-            let distance = value.wrapping_sub(address) as i64;
-            is_far |= i32::try_from(distance).is_err();
-            out.copy_from_slice(&(distance as u32).to_le_bytes());
+    let (head, entries) = out.split_at_mut(12);
+    let entries = entries.as_chunks_mut::<8>().0;
+    let is_far = AtomicBool::new(false);
+    image.cx.pool.for_each_mut("write/eh_frame_hdr", &mut by_part(plan, entries), 16, |n, entries| {
+        if !write_entries(image, &plan.parts[n], [address, base], entries) {
+            is_far.store(true, Ordering::Relaxed);
         }
-    }
-    if is_far {
+    });
+    // Nearly in order already: a sort that looks for runs has little to do.
+    entries.sort_by_key(code_of);
+    let count = without_repeats(entries);
+    entries[count..].fill([0; 8]);
+    // Version 1; pointer to .eh_frame PC-relative, count absolute, table relative to this section, all 4 bytes.
+    head[..4].copy_from_slice(&[1, 0x1b, 0x03, 0x3b]);
+    head[4..8].copy_from_slice(&(base.wrapping_sub(address + 4) as u32).to_le_bytes());
+    head[8..].copy_from_slice(&(count as u32).to_le_bytes());
+    if is_far.into_inner() {
         image.cx.problems.push(crate::report::Problem::error(
             ".eh_frame_hdr: code lies more than 2 GiB away, which its table cannot express",
         ));
     }
+}
+
+/// The entries that each part writes.
+fn by_part<'e>(plan: &UnwindPlan, mut entries: &'e mut [Entry]) -> Vec<&'e mut [Entry]> {
+    let ends = plan.parts.iter().skip(1).map(|part| part.first_fde).chain([plan.fde_count]);
+    let counts = plan.parts.iter().zip(ends).map(|(part, end)| (end - part.first_fde) as usize);
+    let take = |count: usize| {
+        let (mine, rest) = std::mem::take(&mut entries).split_at_mut(count);
+        entries = rest;
+        mine
+    };
+    counts.map(take).collect()
+}
+
+/// Writes the entries of a part, in the order of its FDEs. Says whether all distances fit.
+fn write_entries(image: &Image, part: &Part, [address, base]: [u64; 2], entries: &mut [Entry]) -> bool {
+    let position = part.object as usize;
+    let unwind = &image.unwind.objects[position];
+    let mut fits = true;
+    let mut distance = |to: u64| {
+        let distance = to.wrapping_sub(address) as i64;
+        fits &= i32::try_from(distance).is_ok();
+        (distance as u32).to_le_bytes()
+    };
+    let mut entries = entries.iter_mut();
+    for_each_fde(image.object(position), unwind, image.live, part, |fde, at| {
+        // Only what has a relocation is an FDE here.
+        let code = unwind.relocations_of(&fde.record).first();
+        let code = code.map_or(0, |first| image.pointee(position, image.object(position), first));
+        if let Some(entry) = entries.next() {
+            entry[..4].copy_from_slice(&distance(code));
+            entry[4..].copy_from_slice(&distance(base + at));
+        }
+    });
+    fits
+}
+
+/// Leaves the first of entries about the same code, and says how many are left.
+fn without_repeats(entries: &mut [Entry]) -> usize {
+    let mut count = 0;
+    for n in 0..entries.len() {
+        if count == 0 || code_of(&entries[count - 1]) != code_of(&entries[n]) {
+            entries[count] = entries[n];
+            count += 1;
+        }
+    }
+    count
 }

@@ -104,7 +104,7 @@ fn local(image: &Image, position: usize, object: &Object, index: usize) -> Targe
         if entry.st_type() == object::elf::STT_SECTION {
             let is_loaded = object.sections[section].is_alloc();
             let loaded = if is_loaded { Target::LOADED } else { 0 };
-            return match image.merged(is_loaded).member(id) {
+            return match image.merged(is_loaded).member(object, section) {
                 Some(MemberId(member)) => Target(Target::PIECES | loaded | u64::from(member)),
                 None => Target::GONE,
             };

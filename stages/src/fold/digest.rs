@@ -272,7 +272,7 @@ impl<'a> Digest<'a> {
     fn in_section(&self, object: &Object, index: usize, value: u64, is_section_symbol: bool) -> Meaning {
         let id = object.section_id(index);
         if object.sections[index].kind == SectionKind::Merge
-            && let Some(member) = self.loaded.member(id)
+            && let Some(member) = self.loaded.member(object, index)
         {
             return if is_section_symbol {
                 Meaning::Pieces(member)

@@ -88,6 +88,9 @@ impl Cell {
     }
 }
 
+/// Cells of fresh memory a claim.
+const FRESH: usize = 1 << 14;
+
 impl Definitions {
     /// The definition of a symbol.
     pub fn get(&self, id: SymbolId) -> Defined {
@@ -97,7 +100,9 @@ impl Definitions {
     /// Reads all definitions. An object's entries are read in order, those of a symbol are not: objects, not symbols,
     /// are what workers share.
     pub(super) fn collect(cx: &Cx, inputs: &Inputs, selection: &Selection) -> Definitions {
-        let cells: Vec<Cell> = selection.defs.iter().map(|_| Cell::new(Defined::NOWHERE)).collect();
+        // Fresh memory is as dear as what is put there: everybody takes a part.
+        let count = selection.defs.len();
+        let cells: Vec<Cell> = cx.pool.map("select/defined", count, FRESH, |_| Cell::new(Defined::NOWHERE));
         cx.pool.for_each("select/defined", selection.objects.len(), 8, |i| {
             let object = inputs.object(selection.objects[i]);
             for (n, id) in object.ids.iter().enumerate() {
