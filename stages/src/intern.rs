@@ -16,8 +16,8 @@
 use crate::model::SymbolId;
 use crate::numbering::{Numbering, Pile};
 use engine::simd::{Hash, Keys, NameHash, kernels};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Number of shards, a power of two.
 pub const SHARDS: usize = 16;
@@ -54,14 +54,53 @@ pub struct NameBatch {
     pub requests: Vec<Request>,
 }
 
+/// Memory of batches that have been numbered, for those to come: it has pages already, and need not grow.
+#[derive(Debug, Default)]
+pub struct Spare {
+    requests: Mutex<Vec<Vec<Request>>>,
+    scratch: Mutex<Vec<Scratch>>,
+}
+
+impl Spare {
+    /// An empty sink with the memory of earlier ones.
+    pub fn sink(&self, seed: u64) -> NameSink {
+        let mut sink = NameSink::new(seed);
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        for shard in &mut sink.shards {
+            *shard = requests.pop().unwrap_or_default();
+        }
+        drop(requests);
+        sink.scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+        sink
+    }
+    /// Takes back what a batch of numbered names was in.
+    pub fn put(&self, batch: NameBatch) {
+        let mut requests = batch.requests;
+        requests.clear();
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner).push(requests);
+    }
+    /// Ends a batch as [`NameSink::finish`] does, and keeps its scratch memory.
+    pub fn finish(&self, mut sink: NameSink) -> (Arc<[AtomicU32]>, Vec<(usize, NameBatch)>) {
+        let scratch = std::mem::take(&mut sink.scratch);
+        self.scratch.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
+        sink.finish()
+    }
+}
+
+/// What [`NameSink::push_table`] works with.
+#[derive(Debug, Default)]
+struct Scratch {
+    hashes: Vec<NameHash>,
+    offsets: Vec<u32>,
+}
+
 /// Collects the names of a batch of files on their way from `parse` to the shards.
 #[derive(Debug)]
 pub struct NameSink {
     keys: Keys,
     shards: [Vec<Request>; SHARDS],
     slots: u32,
-    hashes: Vec<NameHash>,
-    offsets: Vec<u32>,
+    scratch: Scratch,
     /// Where the last table's requests start.
     table_start: u32,
 }
@@ -73,8 +112,7 @@ impl NameSink {
             keys: Keys::new(seed),
             shards: Default::default(),
             slots: 0,
-            hashes: Vec::new(),
-            offsets: Vec::new(),
+            scratch: Scratch::default(),
             table_start: 0,
         }
     }
@@ -113,15 +151,16 @@ impl NameSink {
         offsets: impl Iterator<Item = u32>,
         lengths: &mut Vec<u32>,
     ) {
-        self.offsets.clear();
-        self.offsets.extend(offsets);
-        self.hashes.clear();
-        kernels().hash_names(&self.keys, strtab, &self.offsets, &mut self.hashes);
+        let Scratch { hashes, offsets: all } = &mut self.scratch;
+        all.clear();
+        all.extend(offsets);
+        hashes.clear();
+        kernels().hash_names(&self.keys, strtab, all, hashes);
         self.table_start = self.slots;
-        self.reserve(self.hashes.len());
-        for i in 0..self.hashes.len() {
-            let NameHash { hash, len } = self.hashes[i];
-            let start = self.offsets[i] as usize;
+        self.reserve(self.scratch.hashes.len());
+        for i in 0..self.scratch.hashes.len() {
+            let NameHash { hash, len } = self.scratch.hashes[i];
+            let start = self.scratch.offsets[i] as usize;
             lengths.push(len);
             self.push(hash, strtab.get(start..start + len as usize).unwrap_or(&[]));
         }
@@ -130,7 +169,7 @@ impl NameSink {
     /// Replaces the `index`th name of the last [`NameSink::push_table`] by another.
     pub fn replace_last_table(&mut self, index: usize, name: &'static [u8]) {
         let slot = self.table_start + index as u32;
-        let old = self.hashes[index].hash;
+        let old = self.scratch.hashes[index].hash;
         let shard = &mut self.shards[shard_of(old)];
         if let Some(at) = shard.iter().rposition(|r| r.slot == slot) {
             shard.swap_remove(at);

@@ -32,7 +32,7 @@ use crate::exports;
 use crate::fold;
 use crate::gdb_index;
 use crate::image::Image;
-use crate::intern::{NameBatch, NameSink, SHARDS, Shard, Symbols};
+use crate::intern::{NameBatch, SHARDS, Shard, Spare, Symbols};
 use crate::layout::{Layout, Shape};
 use crate::liveness::{self, LiveSet};
 use crate::markers;
@@ -425,7 +425,7 @@ fn ingest(cx: &Cx, compiled: Option<&Compiled>) -> Result<Ingested, Failed> {
     }
     let mut session = None;
     if let Some((claimed, stand_ins)) = plugin::claim(cx, candidates.unwrap_or_default())? {
-        let (stand_ins, batches) = parse_batch(cx, &stand_ins, seed, None);
+        let (stand_ins, batches) = parse_batch(cx, &stand_ins, seed, None, &Spare::default());
         batches.iter().for_each(|(number, batch)| shards[*number].intern(*number, batch));
         parsed.extend(stand_ins);
         session = Some(claimed);
@@ -444,6 +444,7 @@ fn run_ingest(
     seed: u64,
     candidates: Option<&Candidates>,
 ) -> Result<(), Failed> {
+    let spare = Spare::default();
     let mut flow = Flow::<Failed>::new("ingest");
     // Names that wait to be numbered take as much memory as those that are.
     let batches = (2 + cx.pool.threads()).min(16);
@@ -463,7 +464,7 @@ fn run_ingest(
         None => Ok(Next::Done),
     });
     flow.parallel("parse", to_parse, (names, objects), |batch: Vec<MappedInput>, (names, objects)| {
-        let (parsed, batches) = parse_batch(cx, &batch, seed, candidates);
+        let (parsed, batches) = parse_batch(cx, &batch, seed, candidates, &spare);
         for batch in batches {
             names.send(batch);
         }
@@ -475,6 +476,7 @@ fn run_ingest(
     });
     flow.sharded("intern", to_intern, (), shards.iter_mut(), |number, shard, batch: NameBatch, ()| {
         shard.intern(number, &batch);
+        spare.put(batch);
         Ok(())
     });
     flow.serial("collect", to_collect, (), |batch: Vec<Parsed>, ()| {
@@ -489,8 +491,9 @@ fn parse_batch(
     batch: &[MappedInput],
     seed: u64,
     candidates: Option<&Candidates>,
+    spare: &Spare,
 ) -> (Vec<Parsed>, Vec<(usize, NameBatch)>) {
-    let mut sink = NameSink::new(seed);
+    let mut sink = spare.sink(seed);
     let tracer = cx.pool.tracer();
     if let Some(first) = batch.first() {
         tracer.label(|| engine::Label::Index(first.id.0.into()));
@@ -517,7 +520,7 @@ fn parse_batch(
             Err(problem) => cx.problems.push(problem),
         }
     }
-    let (ids, batches) = sink.finish();
+    let (ids, batches) = spare.finish(sink);
     let parsed =
         files.into_iter().map(|(file, first_id)| Parsed { file, ids: ids.clone(), first_id }).collect();
     (parsed, batches)
