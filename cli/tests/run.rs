@@ -206,14 +206,18 @@ fn links_for_other_machines_and_flavors_stay_where_they_were() {
     }
 }
 
-/// Puts the real command and the library where they are installed and runs a command under it.
+/// Puts the real command and the library where they are installed and runs a command under it. There is a `mold` for
+/// shells to find, which nobody may start.
 fn installed(name: &str, hook: &str, words: &[&str]) -> (Option<i32>, String, String) {
     let root = std::env::temp_dir().join(format!("manifold-installed-{}-{name}", std::process::id()));
     fs::create_dir_all(root.join("bin")).unwrap();
     fs::create_dir_all(root.join("lib/manifold")).unwrap();
+    fs::create_dir_all(root.join("others")).unwrap();
+    copy(Path::new("/bin/false"), &root.join("others/mold"));
+    let path = format!("{}:{}", root.join("others").display(), std::env::var("PATH").unwrap());
     copy(&built("manifold"), &root.join("bin/manifold"));
     copy(&built("libmanifold_run.so"), &root.join(hook));
-    let output = Command::new(root.join("bin/manifold")).args(words).output().unwrap();
+    let output = Command::new(root.join("bin/manifold")).args(words).env("PATH", path).output().unwrap();
     fs::remove_dir_all(&root).unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code(), text(&output.stdout), text(&output.stderr))
