@@ -44,14 +44,17 @@ impl Segment {
     }
 
     /// Where an entry is, or the free slot where it belongs: there is one.
-    #[inline]
+    #[inline(always)]
     fn find(&self, hash: Hash) -> usize {
         let mask = self.slots.len() - 1;
         let mut at = hash[0] as usize & mask;
-        while !self.slots[at].is_free() && !self.slots[at].is(hash) {
+        loop {
+            let slot = &self.slots[at];
+            if slot.is(hash) || slot.is_free() {
+                return at;
+            }
             at = (at + 1) & mask;
         }
-        at
     }
 
     fn is_full(&self) -> bool {
@@ -112,7 +115,7 @@ impl Numbering {
     }
 
     /// The number of a hash, and whether it is new.
-    #[inline]
+    #[inline(always)]
     pub fn number(&mut self, hash: Hash) -> (u32, bool) {
         let index = self.segment(hash);
         let segment = &mut self.segments[index];
