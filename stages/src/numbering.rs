@@ -63,11 +63,7 @@ impl Segment {
 
     /// Puts in what was in another segment.
     fn put(&mut self, slot: Slot) {
-        let mask = self.slots.len() - 1;
-        let mut at = slot.tag as usize & mask;
-        while !self.slots[at].is_free() {
-            at = (at + 1) & mask;
-        }
+        let at = self.find([slot.tag, slot.tag_low.into()]);
         self.slots[at] = slot;
         self.used += 1;
     }

@@ -231,7 +231,7 @@ fn write(image: &Image) -> Result<(), Failed> {
     let free: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
 
     let mut flow = Flow::<Failed>::new("output");
-    let (filled, to_write) = flow.channel::<(u64, Vec<u8>)>("filled", 8);
+    let (filled, to_write) = flow.channel::<(u64, Vec<u8>)>("filled", crate::write::buffers_waiting(cx));
     let tasks = &tasks;
     flow.indexed("fill", tasks.len(), filled, |n, filled| {
         let mut buffer = free.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();

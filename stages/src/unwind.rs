@@ -131,20 +131,6 @@ pub fn read(cx: &Cx, inputs: &Inputs, selection: &Selection) -> Unwind {
     Unwind { objects }
 }
 
-/// About how many records there are: the room they need. A damaged table is noticed elsewhere.
-fn count_records(data: &[u8]) -> usize {
-    let (mut at, mut count) = (0usize, 0);
-    while let Some(length) = data.get(at..).and_then(|rest| rest.first_chunk()) {
-        let length = u32::from_le_bytes(*length) as usize;
-        if length < 4 {
-            break;
-        }
-        at += 4 + length;
-        count += 1;
-    }
-    count
-}
-
 fn read_section(object: &Object, index: u32, unwind: &mut ObjectUnwind) -> Result<(), String> {
     let section = &object.sections[index as usize];
     let data = section.contents();
@@ -159,7 +145,8 @@ fn read_section(object: &Object, index: u32, unwind: &mut ObjectUnwind) -> Resul
     let first_cie = unwind.cies.len();
     let word =
         |at: usize| -> Option<u32> { Some(u32::from_le_bytes(data.get(at..at + 4)?.try_into().ok()?)) };
-    unwind.fdes.reserve_exact(count_records(data));
+    // An entry that describes something has a relocation, and few have a second one.
+    unwind.fdes.reserve_exact(relocations.len());
     let (mut at, mut next) = (0usize, 0usize);
     while at + 4 <= data.len() {
         let length = word(at).unwrap_or(0) as usize;

@@ -11,6 +11,7 @@ use crate::account;
 use crate::build_id::{self, ChunkDigest, chunk_digest};
 use crate::commit::{MAPPED_COST, Output, WRITERS_MAX};
 use crate::config::BuildId;
+use crate::context::Cx;
 use crate::emit::{self, Task};
 use crate::image::Image;
 use crate::layout::Shape;
@@ -81,10 +82,8 @@ pub(crate) fn fill_file(image: &Image, output: &mut Output) -> Result<(Vec<Piece
     let mut pieces: Vec<Piece> = Vec::new();
 
     let mut flow = Flow::<Failed>::new("output");
-    // What waits longer leaves the cache.
-    let waiting = cx.pool.threads().clamp(2, 8);
-    let (filled, to_digest) = flow.channel::<Filled>("filled", waiting);
-    let (hashed, to_write) = flow.channel::<Filled>("hashed", waiting);
+    let (filled, to_digest) = flow.channel::<Filled>("filled", buffers_waiting(cx));
+    let (hashed, to_write) = flow.channel::<Filled>("hashed", buffers_waiting(cx));
     let (written, to_gather) = flow.channel::<Piece>("written", 64);
     let tasks = &list;
     flow.indexed("fill", tasks.len(), filled, |n, filled| {
@@ -126,6 +125,11 @@ pub(crate) fn fill_file(image: &Image, output: &mut Output) -> Result<(Vec<Piece
     finish(cx, flow.run(cx.pool))?;
     pieces.sort_unstable_by_key(|piece| piece.digest.offset);
     Ok((pieces, list))
+}
+
+/// How many buffers may wait for a stage: what waits longer leaves the cache.
+pub(crate) fn buffers_waiting(cx: &Cx) -> usize {
+    cx.pool.threads().clamp(2, 8)
 }
 
 /// The runs of the file that tasks write, as (offset, bytes), without the holes between them.
