@@ -59,6 +59,14 @@ impl Task {
     pub fn output(&self) -> Option<u32> {
         self.items.first().map(|item| item.output)
     }
+    /// Whether filling it is copying alone, so that writing it takes longer.
+    pub fn is_copied(&self, image: &Image) -> bool {
+        !self.items.is_empty()
+            && self.items.iter().all(|item| {
+                let section = &image.outputs.sections[item.output as usize];
+                matches!(section.members[item.member as usize].content, Content::Pool(..) | Content::Bytes(_))
+            })
+    }
 }
 
 /// Cuts the file into tasks. The borders depend on the layout alone.

@@ -80,24 +80,26 @@ pub(crate) fn fill_file(image: &Image, output: &mut Output) -> Result<(Vec<Piece
     let wants_crc = cx.config.separate_debug_file.is_some();
     let free: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
     let mut pieces: Vec<Piece> = Vec::new();
+    let order = mixed(image, &list);
 
     let mut flow = Flow::<Failed>::new("output");
     let (filled, to_digest) = flow.channel::<Filled>("filled", buffers_waiting(cx));
     let (hashed, to_write) = flow.channel::<Filled>("hashed", buffers_waiting(cx));
     let (written, to_gather) = flow.channel::<Piece>("written", 64);
-    let tasks = &list;
-    flow.indexed("fill", tasks.len(), filled, |n, filled| {
-        let (offset, size) = (tasks[n].offset, tasks[n].size as usize);
+    let (tasks, order) = (&list, &order);
+    flow.indexed("fill", order.len(), filled, |n, filled| {
+        let task = &tasks[order[n]];
+        let (offset, size) = (task.offset, task.size as usize);
         let mut buffer = free.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
         if buffer.len() < size {
             buffer.resize(size, 0);
         }
-        emit::fill(image, &tasks[n], &mut buffer[..size]);
+        emit::fill(image, task, &mut buffer[..size]);
         cx.pool.tracer().add_bytes(size);
         filled.send(Filled { offset, size, buffer, digest: 0, crc: 0 });
         Ok(())
     })
-    .labelled(|n| engine::Label::from(*n));
+    .labelled(|n| engine::Label::from(order[*n]));
     flow.parallel("digest", to_digest, hashed, |mut filled: Filled, hashed| {
         if wants_digest {
             filled.digest = chunk_digest(filled.bytes());
@@ -125,6 +127,23 @@ pub(crate) fn fill_file(image: &Image, output: &mut Output) -> Result<(Vec<Piece
     finish(cx, flow.run(cx.pool))?;
     pieces.sort_unstable_by_key(|piece| piece.digest.offset);
     Ok((pieces, list))
+}
+
+/// The order in which tasks are filled. One is written at a time: those that take longer to write than to fill, as strings
+/// do, are spread evenly among the others, so that somebody always has something to fill.
+fn mixed(image: &Image, tasks: &[Task]) -> Vec<usize> {
+    let (copied, made): (Vec<usize>, Vec<usize>) =
+        (0..tasks.len()).partition(|task| tasks[*task].is_copied(image));
+    let mut mixed = Vec::with_capacity(tasks.len());
+    let mut done = 0;
+    for (n, task) in copied.iter().enumerate() {
+        let until = (n + 1) * made.len() / (copied.len() + 1);
+        mixed.extend(&made[done..until]);
+        mixed.push(*task);
+        done = until;
+    }
+    mixed.extend(&made[done..]);
+    mixed
 }
 
 /// How many buffers may wait for a stage: what waits longer leaves the cache.

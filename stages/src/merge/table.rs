@@ -119,7 +119,7 @@ impl Table {
         scratch: &mut ByShard,
         mut tell: impl FnMut(usize, u32, bool),
     ) {
-        const AHEAD: usize = 8;
+        const AHEAD: usize = 16;
         // Pieces of each shard, together: one lock a shard, not one a piece.
         let starts = scratch.sort(hashes);
         for (shard_index, range) in starts.windows(2).enumerate() {
@@ -128,6 +128,9 @@ impl Table {
                 continue;
             }
             let mut shard = self.shards[shard_index].lock().unwrap_or_else(PoisonError::into_inner);
+            for piece in pieces.iter().take(AHEAD) {
+                shard.numbers.prefetch(hashes[*piece as usize]);
+            }
             for (i, piece) in pieces.iter().enumerate() {
                 if let Some(later) = pieces.get(i + AHEAD) {
                     shard.numbers.prefetch(hashes[*later as usize]);
