@@ -178,11 +178,12 @@ impl Marking<'_> {
             self.cx.pool.map("liveness/roots", self.selection.objects.len(), 16, |i| {
                 let object = self.inputs.object(self.selection.objects[i]);
                 let mut places = Vec::new();
+                let found = found_outputs(object, &started);
                 for (index, section) in object.sections.iter().enumerate() {
                     if !self.is_candidate(object, index, section) {
                         continue;
                     }
-                    let is_root = !section.is_alloc() || is_kept(object, index, &started);
+                    let is_root = !section.is_alloc() || is_kept(object, index, &found);
                     let known = if is_root { state::LIVE } else { state::WAITING };
                     self.state(object.section_id(index)).store(known, Ordering::Relaxed);
                     if is_root && section.is_alloc() {
@@ -410,25 +411,30 @@ fn is_kept_type(object: &Object, index: usize) -> bool {
     }
 }
 
-/// Whether a section stays although nothing refers to it.
-fn is_kept(object: &Object, index: usize, started: &HashSet<&[u8]>) -> bool {
+/// Of each of the names of output sections that an object's sections ask for: whether such sections are found without
+/// being referred to.
+fn found_outputs(object: &Object, started: &HashSet<&[u8]>) -> Vec<bool> {
+    let is_found = |name: &[u8]| {
+        matches!(
+            name,
+            b".init"
+                | b".fini"
+                | b".init_array"
+                | b".fini_array"
+                | b".preinit_array"
+                | b".ctors"
+                | b".dtors"
+                | b".jcr"
+        ) || is_c_identifier(name) && started.contains(name)
+    };
+    object.outputs.iter().map(|output| is_found(output.name)).collect()
+}
+
+/// Whether a section stays although nothing refers to it; `found` is from [`found_outputs`].
+fn is_kept(object: &Object, index: usize, found: &[bool]) -> bool {
     let section = &object.sections[index];
-    if section.kind.is_unwind()
+    found[usize::from(section.output)]
+        || section.kind.is_unwind()
         || section.has(SHF_GNU_RETAIN)
         || section.kind == SectionKind::Typed && is_kept_type(object, index)
-    {
-        return true;
-    }
-    let output = object.outputs[usize::from(section.output)].name;
-    matches!(
-        output,
-        b".init"
-            | b".fini"
-            | b".init_array"
-            | b".fini_array"
-            | b".preinit_array"
-            | b".ctors"
-            | b".dtors"
-            | b".jcr"
-    ) || is_c_identifier(output) && started.contains(output)
 }

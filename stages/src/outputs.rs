@@ -326,7 +326,8 @@ fn gather_object(
     mut padding: Option<Padding>,
 ) -> (ObjectSections, Vec<Kind>) {
     let mut kinds = vec![Kind { flags: 0, sh_type: SHT_NOBITS }; outputs];
-    let mut keyed: Vec<(u32, u32, u32)> = Vec::new();
+    let mut wanted: Vec<Wanted> = Vec::with_capacity(object.sections.len());
+    let mut starts = vec![0u32; outputs + 1];
     for (index, section) in object.sections.iter().enumerate() {
         let is_wanted = section.kind.is_whole() && live.contains(object.section_id(index));
         let output = match section.kind {
@@ -335,19 +336,20 @@ fn gather_object(
         };
         if is_wanted {
             let rank = order.map_or(section.order, |order| order.rank(object.section_id(index)));
-            keyed.push((output, rank, index as u32));
+            wanted.push(Wanted { output, rank, index: index as u32 });
+            starts[output as usize + 1] += 1;
             let kind = &mut kinds[output as usize];
             kind.flags |= output_flags(section);
             kind.sh_type = join_types(kind.sh_type, object.section_type(index));
         }
     }
-    keyed.sort_unstable();
+    let wanted = by_output(wanted, starts);
     let mut result = ObjectSections {
-        order: Vec::with_capacity(keyed.len()),
-        inner: Vec::with_capacity(keyed.len()),
+        order: Vec::with_capacity(wanted.len()),
+        inner: Vec::with_capacity(wanted.len()),
         blocks: Vec::new(),
     };
-    for (output, order, index) in keyed {
+    for Wanted { output, rank: order, index } in wanted {
         let section = &object.sections[index as usize];
         let is_same = result.blocks.last().is_some_and(|b| (b.output, b.order) == (output, order));
         if !is_same {
@@ -365,6 +367,35 @@ fn gather_object(
         }
     }
     (result, kinds)
+}
+
+/// A section that goes to the output.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Wanted {
+    output: u32,
+    /// Its place among those of the same output section that the linker sorts.
+    rank: u32,
+    index: u32,
+}
+
+/// Sorts sections, which come by ascending index, by output section, rank and index; `counts[n + 1]` of them are for
+/// output section `n`.
+fn by_output(sections: Vec<Wanted>, mut counts: Vec<u32>) -> Vec<Wanted> {
+    for n in 1..counts.len() {
+        counts[n] += counts[n - 1];
+    }
+    let mut next = counts;
+    let mut sorted = vec![Wanted::default(); sections.len()];
+    for section in sections {
+        let place = &mut next[section.output as usize];
+        sorted[*place as usize] = section;
+        *place += 1;
+    }
+    // Few are ranked, and then few of them are out of order.
+    if !sorted.is_sorted() {
+        sorted.sort();
+    }
+    sorted
 }
 
 /// Forgets what no byte went to. Positions stay: a section without members is not laid out. An empty section

@@ -202,7 +202,11 @@ pub fn assign(cx: &Cx, inputs: &Inputs, symbols: &Symbols, selection: &Selection
     };
     let needy =
         (0..scan.needs.len() as u32).map(SymbolId).filter(|id| scan.needs[id.index()] != Need::NOTHING);
-    for id in in_order(selection, symbols, needy) {
+    let needy = in_order(selection, symbols, needy);
+    let locals: usize = scan.objects.iter().map(|object| object.locals.len()).sum();
+    tables.slots.reserve_exact(needy.len() + locals);
+    tables.got.reserve(needy.len() + locals);
+    for id in needy {
         let need = scan.needs[id.index()];
         let slots = tables.take_slots(SymbolRef::Global(id), need, scan.facts.get(id));
         tables.global[id.index()] = tables.slots.len() as u32;
@@ -368,6 +372,9 @@ impl Tables {
 
     /// Finds size and alignment of tentative definitions over all live objects.
     fn gather_commons(&mut self, cx: &Cx, inputs: &Inputs, symbols: &Symbols, selection: &Selection) {
+        if !selection.defs.iter().any(|def| def.class() == Class::Common) {
+            return;
+        }
         let mut found: HashMap<SymbolId, Common> = HashMap::new();
         for file in &selection.objects {
             self.gather_commons_of(inputs, selection, *file, &mut found);

@@ -12,7 +12,7 @@
 //!
 //! Sections are what is kept; the symbol shown for a reference is the one whose bytes hold it.
 
-use super::{EXPORTED, Marking, Place, is_kept, state};
+use super::{EXPORTED, Marking, Place, found_outputs, is_kept, state};
 use crate::intern::Symbols;
 use crate::model::{Object, SectionId, SymbolId};
 use crate::script::glob::Glob;
@@ -81,11 +81,12 @@ impl Tracing<'_> {
         let started = self.marking.started(provided);
         for (position, id) in self.marking.selection.objects.iter().enumerate() {
             let object = self.marking.inputs.object(*id);
+            let found = found_outputs(object, &started);
             for (index, section) in object.sections.iter().enumerate() {
                 let is_root = section.is_alloc()
                     && !section.kind.is_unwind()
                     && self.marking.is_candidate(object, index, section)
-                    && is_kept(object, index, &started);
+                    && is_kept(object, index, &found);
                 if is_root {
                     let is_retained = section.has(SHF_GNU_RETAIN);
                     let why = if is_retained { "retained" } else { "kept for its name or type" };
