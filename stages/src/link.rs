@@ -401,7 +401,7 @@ struct Ingested {
 /// Flow 1: files are parsed while others are opened, names are numbered while files are parsed.
 fn ingest(cx: &Cx, compiled: Option<&Compiled>) -> Result<Ingested, Failed> {
     let seed = seed();
-    let mut opener = Opener::new(cx.config, cx.problems, compiled);
+    let mut opener = Opener::new(cx, compiled);
     // The second time there is nothing left to compile.
     let candidates = compiled.is_none().then(Candidates::default);
     let mut shards: Vec<Shard> = (0..SHARDS).map(|_| Shard::new()).collect();

@@ -10,6 +10,7 @@
 //!
 //! Files are mapped and never unmapped: names and contents are referred to until the output is written.
 
+mod ahead;
 mod dependent;
 mod made;
 mod map;
@@ -20,9 +21,11 @@ pub use dependent::absent as absent_dependencies;
 pub use map::{Used, map_file};
 pub use search::loader_path;
 
+use self::ahead::{Ahead, Found, Members};
 use self::remap::{Remaps, Target};
 use crate::backrefs::Order;
 use crate::config::{Config, Input, InputName, Modifiers, OutputKind};
+use crate::context::Cx;
 use crate::elf::archive::{Archive, Contents};
 use crate::elf::identify::{FileKind, identify};
 use crate::model::{FileId, Origin, Role};
@@ -31,6 +34,8 @@ use crate::plugin::Compiled;
 use crate::report::{About, Problem, Problems};
 use crate::script::{Command, FileName, ScriptInput, VersionScript, parse_script};
 use crate::select::Assignment;
+use engine::Pool;
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 
@@ -103,7 +108,9 @@ impl Request {
 pub struct Opener<'a> {
     config: &'a Config,
     problems: &'a Problems,
+    pool: &'a Pool,
     queue: VecDeque<Request>,
+    ahead: Ahead,
     library_paths: Vec<PathBuf>,
     remaps: Remaps,
     /// Libraries that objects have named so far.
@@ -125,7 +132,8 @@ pub struct Opener<'a> {
 
 impl<'a> Opener<'a> {
     /// Starts at the first input of the command line.
-    pub fn new(config: &'a Config, problems: &'a Problems, compiled: Option<&'a Compiled>) -> Opener<'a> {
+    pub fn new(cx: &'a Cx, compiled: Option<&'a Compiled>) -> Opener<'a> {
+        let Cx { config, problems, pool, .. } = *cx;
         let queue = config.inputs.iter().map(|Input { name, modifiers }| match name {
             InputName::File(path) => Request::Path { path: path.clone(), modifiers: *modifiers },
             InputName::Script(path) => {
@@ -138,7 +146,9 @@ impl<'a> Opener<'a> {
         Opener {
             config,
             problems,
+            pool,
             queue: queue.collect(),
+            ahead: Ahead::default(),
             library_paths: config.library_paths.clone(),
             remaps: Remaps::read(config, problems),
             dependencies: HashSet::new(),
@@ -157,6 +167,7 @@ impl<'a> Opener<'a> {
     /// The next batch, `None` after the last one. Problems are reported and the file in question left out.
     pub fn next_batch(&mut self) -> Option<Vec<MappedInput>> {
         while self.ready.len() < BATCH_FILES && self.ready_bytes < BATCH_BYTES {
+            self.look_ahead();
             let Some(request) = self.queue.pop_front() else { break };
             let before = self.ready.len();
             let first = self.opened.files;
@@ -178,6 +189,38 @@ impl<'a> Opener<'a> {
         }
         self.ready_bytes -= bytes;
         (!batch.is_empty()).then_some(batch)
+    }
+
+    /// Looks at the next files, unless that has been done.
+    fn look_ahead(&mut self) {
+        let is_new = |path: &Path| !self.ahead.has(path) && !self.known.contains_key(path);
+        let first = self.queue.front().and_then(|request| self.path_of(request));
+        if !first.is_some_and(|path| is_new(&path)) {
+            return;
+        }
+        let mut paths: Vec<PathBuf> = Vec::new();
+        for path in self.queue.iter().take(ahead::TOGETHER).filter_map(|request| self.path_of(request)) {
+            if is_new(&path) && !paths.iter().any(|other| ahead::is_same(other, &path)) {
+                paths.push(path.into_owned());
+            }
+        }
+        if paths.len() > 1 {
+            self.ahead.look(self.pool, paths);
+        }
+    }
+
+    /// The file that a request names by its path.
+    fn path_of<'r>(&self, request: &'r Request) -> Option<Cow<'r, Path>> {
+        let Request::Path { path, .. } = request else { return None };
+        let path = match self.config.sysroot.as_deref() {
+            Some(sysroot) => Cow::Owned(search::with_sysroot(path, sysroot)),
+            None => Cow::Borrowed(path.as_path()),
+        };
+        match self.remaps.target(&path) {
+            Target::Itself => Some(path),
+            Target::File(other) => Some(Cow::Owned(other)),
+            Target::Nothing => None,
+        }
     }
 
     /// What was learnt on the way.
@@ -244,7 +287,9 @@ impl<'a> Opener<'a> {
         if let Some(known) = self.known.get(&path).copied().filter(|_| may_be_known) {
             return self.mention_again(known, modifiers);
         }
-        let data = map_file(&path)
+        let Found { data, kind, members } = self
+            .ahead
+            .take(&path)
             .map_err(|error| Problem::error(format!("cannot open {}: {}", path.display(), reason(&error))))?;
         let leaked: &'static Path = Box::leak(path.clone().into_boxed_path());
         self.opened.paths.push(leaked);
@@ -253,12 +298,13 @@ impl<'a> Opener<'a> {
         if is_made {
             return self.open_made(origin, data, modifiers);
         }
-        let kind = identify(data);
+        if let Some(members) = members {
+            let members = members.map_err(|error| Problem::error(error.to_string()))?;
+            self.open_archive(leaked, data, members, modifiers)?;
+            self.known.insert(path, (first, FileId(self.opened.files)));
+            return Ok(());
+        }
         match kind {
-            FileKind::Archive | FileKind::ThinArchive => {
-                self.open_archive(leaked, data, modifiers)?;
-                self.known.insert(path, (first, FileId(self.opened.files)));
-            }
             FileKind::ElfShared(_) if modifiers.prefer_static && self.config.is_static => {
                 return Err(Problem::error(format!(
                     "attempted static link of dynamic object {}",
@@ -384,19 +430,20 @@ impl<'a> Opener<'a> {
         &mut self,
         path: &'static Path,
         data: &'static [u8],
+        members: Members,
         modifiers: Modifiers,
     ) -> Result<(), Problem> {
         let name = path.display().to_string();
-        let archive = Archive::parse(data, &name).map_err(|error| Problem::error(error.to_string()))?;
-        self.opened.archives.push((path, archive.members.len()));
-        for member in &archive.members {
+        self.opened.archives.push((path, members.len()));
+        let mut files = self.map_members(path, &members).into_iter();
+        for (member, kind) in &members {
             let (container, bytes) = match &member.contents {
                 Contents::Inside(range) => {
                     (Container { path, offset: range.start as u64 }, &data[range.clone()])
                 }
                 Contents::File { .. } => {
-                    let file: &'static Path = Box::leak(self.beside(path, member.name).into_boxed_path());
-                    let bytes = map_file(file).map_err(|error| {
+                    let Some((file, bytes)) = files.next() else { continue };
+                    let bytes = bytes.map_err(|error| {
                         Problem::error(format!(
                             "{name}: cannot open member {}: {}",
                             file.display(),
@@ -410,22 +457,45 @@ impl<'a> Opener<'a> {
                     nested_member(path, file, *header_offset)?
                 }
             };
-            if archive.thin && matches!(identify(bytes), FileKind::Archive) {
+            let is_inside = kind.is_some();
+            let kind = kind.unwrap_or_else(|| identify(bytes));
+            if !is_inside && kind == FileKind::Archive {
                 // Some archivers name a whole archive, where others name its members (llvm-ar without `L`).
                 let inner = format!("{name}({})", String::from_utf8_lossy(member.name));
-                let archive =
-                    Archive::parse(bytes, &inner).map_err(|error| Problem::error(error.to_string()))?;
-                for member in &archive.members {
-                    if let Contents::Inside(range) = &member.contents {
+                let members =
+                    ahead::members(bytes, &inner).map_err(|error| Problem::error(error.to_string()))?;
+                for (member, kind) in &members {
+                    if let (Contents::Inside(range), Some(kind)) = (&member.contents, kind) {
                         let container = Container { offset: range.start as u64, ..container };
-                        self.push_member(path, member.name, container, &bytes[range.clone()], modifiers);
+                        self.push_member(
+                            path,
+                            member.name,
+                            container,
+                            &bytes[range.clone()],
+                            *kind,
+                            modifiers,
+                        );
                     }
                 }
                 continue;
             }
-            self.push_member(path, member.name, container, bytes, modifiers);
+            self.push_member(path, member.name, container, bytes, kind, modifiers);
         }
         Ok(())
+    }
+
+    /// Maps the members of a thin archive that are files of their own: their paths and bytes, in order.
+    fn map_members(
+        &mut self,
+        archive: &Path,
+        members: &Members,
+    ) -> Vec<(&'static Path, std::io::Result<&'static [u8]>)> {
+        let is_file = |contents: &Contents| matches!(contents, Contents::File { .. });
+        let mut paths: Vec<&'static Path> = Vec::new();
+        for (member, _) in members.iter().filter(|(member, _)| is_file(&member.contents)) {
+            paths.push(Box::leak(self.beside(archive, member.name).into_boxed_path()));
+        }
+        self.pool.map("open", paths.len(), 1, |n| (paths[n], map_file(paths[n])))
     }
 
     /// Hands on a member of an archive, if it is an object.
@@ -435,13 +505,14 @@ impl<'a> Opener<'a> {
         name: &'static [u8],
         container: Container,
         data: &'static [u8],
+        kind: FileKind,
         modifiers: Modifiers,
     ) {
         if is_rust_metadata(name) || data.is_empty() {
             return;
         }
         let origin = Origin { path, member: Some(name) };
-        let role = match identify(data) {
+        let role = match kind {
             FileKind::ElfObject(_) => Role::Itself,
             FileKind::LlvmBitcode => Role::Intermediate,
             // As ld does, members that are no objects are passed over.
