@@ -211,24 +211,35 @@ impl Shard {
 
     /// Numbers the names of a batch.
     pub fn intern(&mut self, shard: usize, batch: &NameBatch) {
-        const AHEAD: usize = 12;
-        for (i, request) in batch.requests.iter().enumerate() {
-            if let Some(later) = batch.requests.get(i + AHEAD) {
-                self.numbers.prefetch(later.hash());
-            }
-            let number = self.number(request.hash(), request.name);
-            let id = number * SHARDS as u32 + shard as u32;
-            batch.ids[request.slot as usize].store(id, Ordering::Relaxed);
-        }
+        let Shard { numbers, names } = self;
+        let requests = &batch.requests;
+        numbers.number_all(
+            requests.len(),
+            |n| requests[n].hash(),
+            |n, number, is_new| {
+                if is_new {
+                    names.push(requests[n].name);
+                }
+                let id = number * SHARDS as u32 + shard as u32;
+                batch.ids[requests[n].slot as usize].store(id, Ordering::Relaxed);
+            },
+        );
     }
 
     /// The number of a name, new or known.
     fn number(&mut self, hash: Hash, name: &'static [u8]) -> u32 {
-        let (number, is_new) = self.numbers.number(hash);
-        if is_new {
-            self.names.push(name);
-        }
-        number
+        let mut found = 0;
+        self.numbers.number_all(
+            1,
+            |_| hash,
+            |_, number, is_new| {
+                found = number;
+                if is_new {
+                    self.names.push(name);
+                }
+            },
+        );
+        found
     }
 }
 

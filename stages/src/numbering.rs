@@ -20,6 +20,8 @@ const EMPTY: u32 = u32::MAX;
 const FREE: Slot = Slot { tag: 0, tag_low: 0, number: EMPTY };
 /// Slots of a segment that grows no more, but splits.
 const FULL_SEGMENT: usize = 1 << 12;
+/// Hashes whose slots are asked for at once.
+const AHEAD: usize = 16;
 
 impl Slot {
     fn is_free(&self) -> bool {
@@ -43,11 +45,21 @@ impl Segment {
         Segment { slots: vec![FREE; slots], used: 0, depth }
     }
 
+    /// Where the search for a hash begins.
+    #[inline(always)]
+    fn first(&self, hash: Hash) -> usize {
+        hash[0] as usize & (self.slots.len() - 1)
+    }
+
     /// Where an entry is, or the free slot where it belongs: there is one.
     #[inline(always)]
     fn find(&self, hash: Hash) -> usize {
+        self.find_from(hash, self.first(hash))
+    }
+
+    #[inline(always)]
+    fn find_from(&self, hash: Hash, mut at: usize) -> usize {
         let mask = self.slots.len() - 1;
-        let mut at = hash[0] as usize & mask;
         loop {
             let slot = &self.slots[at];
             if slot.is(hash) || slot.is_free() {
@@ -81,13 +93,23 @@ pub struct Numbering {
     directory: Vec<u32>,
     depth: u32,
     next: u32,
+    /// How often segments have grown: then a [`Start`] is void.
+    grown: u32,
+}
+
+/// Where the search for a hash begins.
+#[derive(Debug, Clone, Copy, Default)]
+struct Start {
+    segment: u32,
+    slot: u32,
+    grown: u32,
 }
 
 impl Numbering {
     /// An empty one with so many slots, a power of two.
     pub fn new(slots: usize) -> Numbering {
         let slots = slots.min(FULL_SEGMENT);
-        Numbering { segments: vec![Segment::new(slots, 0)], directory: vec![0], depth: 0, next: 0 }
+        Numbering { segments: vec![Segment::new(slots, 0)], directory: vec![0], depth: 0, next: 0, grown: 0 }
     }
 
     /// The place in the directory of a tag.
@@ -103,19 +125,45 @@ impl Numbering {
         self.directory[self.place(hash[0])] as usize
     }
 
-    /// Asks for the slot where the search for a hash begins.
-    #[inline]
-    pub fn prefetch(&self, hash: Hash) {
-        let slots = &self.segments[self.segment(hash)].slots;
-        prefetch(slots, hash[0] as usize & (slots.len() - 1));
+    /// Numbers a list of hashes: `tell` hears of each its place in the list, its number, and whether that is new.
+    #[inline(always)]
+    pub fn number_all(
+        &mut self,
+        count: usize,
+        hash: impl Fn(usize) -> Hash,
+        mut tell: impl FnMut(usize, u32, bool),
+    ) {
+        let mut starts = [Start::default(); AHEAD];
+        for (n, start) in starts.iter_mut().enumerate().take(count) {
+            *start = self.start(hash(n));
+        }
+        for n in 0..count {
+            let start = starts[n % AHEAD];
+            if n + AHEAD < count {
+                starts[n % AHEAD] = self.start(hash(n + AHEAD));
+            }
+            let (number, is_new) = self.number(hash(n), start);
+            tell(n, number, is_new);
+        }
+    }
+
+    /// Where the search for a hash begins, which is asked for.
+    #[inline(always)]
+    fn start(&self, hash: Hash) -> Start {
+        let index = self.segment(hash);
+        let segment = &self.segments[index];
+        let slot = segment.first(hash);
+        prefetch(&segment.slots, slot);
+        Start { segment: index as u32, slot: slot as u32, grown: self.grown }
     }
 
     /// The number of a hash, and whether it is new.
     #[inline(always)]
-    pub fn number(&mut self, hash: Hash) -> (u32, bool) {
-        let index = self.segment(hash);
+    fn number(&mut self, hash: Hash, start: Start) -> (u32, bool) {
+        let start = if start.grown == self.grown { start } else { self.start(hash) };
+        let index = start.segment as usize;
         let segment = &mut self.segments[index];
-        let at = segment.find(hash);
+        let at = segment.find_from(hash, start.slot as usize);
         let slot = &mut segment.slots[at];
         if !slot.is_free() {
             return (slot.number, false);
@@ -140,6 +188,7 @@ impl Numbering {
     /// Makes room in a segment; `tag` is one of its tags.
     #[cold]
     fn grow(&mut self, index: usize, tag: u64) {
+        self.grown += 1;
         let Segment { slots, depth, .. } = &self.segments[index];
         let (size, depth) = (slots.len(), *depth);
         if size < FULL_SEGMENT {
@@ -229,16 +278,20 @@ mod tests {
         z ^ z >> 31
     }
 
+    fn number(numbering: &mut Numbering, hash: Hash) -> (u32, bool) {
+        numbering.number(hash, numbering.start(hash))
+    }
+
     #[test]
     fn what_is_numbered_keeps_its_number_while_segments_split() {
         let hash = |i: u64| [mixed(i), mixed(i + 1_000_000)];
         let mut numbering = Numbering::new(16);
         for i in 0..100_000 {
-            assert_eq!(numbering.number(hash(i)), (i as u32, true));
+            assert_eq!(number(&mut numbering, hash(i)), (i as u32, true));
         }
         assert!(numbering.depth >= 4, "{}", numbering.depth);
         for i in 0..100_000 {
-            assert_eq!(numbering.number(hash(i)), (i as u32, false));
+            assert_eq!(number(&mut numbering, hash(i)), (i as u32, false));
             assert_eq!(numbering.find(hash(i)), Some(i as u32));
         }
         assert_eq!(numbering.find(hash(100_000)), None);
@@ -248,7 +301,7 @@ mod tests {
     fn tags_that_differ_in_their_last_bits_alone_are_told_apart() {
         let mut numbering = Numbering::new(64);
         for i in 0..1000 {
-            assert_eq!(numbering.number([7, i]), (i as u32, true));
+            assert_eq!(number(&mut numbering, [7, i]), (i as u32, true));
         }
         for i in 0..1000 {
             assert_eq!(numbering.find([7, i]), Some(i as u32));

@@ -41,27 +41,40 @@ impl Shard {
         Shard { numbers: Numbering::new(slots), owners: Pile::new(), last_section: 0, losers: Vec::new() }
     }
 
-    /// The number of a piece, and whether this occurrence is the first so far.
-    #[inline]
-    fn number(&mut self, hash: Hash, occurrence: Occurrence) -> (u32, bool) {
-        let (number, is_new) = self.numbers.number(hash);
-        if is_new {
-            self.owners.push(occurrence);
-            self.last_section = self.last_section.max(occurrence.section);
-            return (number, true);
-        }
-        (number, occurrence.section < self.last_section && self.take_over(number, occurrence))
+    /// Numbers pieces of one section; see [`Table::insert`].
+    fn number(&mut self, section: u32, pieces: &[Piece], mut tell: impl FnMut(usize, u32, bool)) {
+        let Shard { numbers, owners, last_section, losers } = self;
+        numbers.number_all(
+            pieces.len(),
+            |n| pieces[n].hash(),
+            |n, number, is_new| {
+                let occurrence = Occurrence { section, piece: pieces[n].index };
+                if is_new {
+                    owners.push(occurrence);
+                    *last_section = section.max(*last_section);
+                }
+                let is_first =
+                    is_new || section < *last_section && take_over(owners, losers, number, occurrence);
+                tell(occurrence.piece as usize, number, is_first);
+            },
+        );
     }
+}
 
-    #[cold]
-    fn take_over(&mut self, number: u32, occurrence: Occurrence) -> bool {
-        match self.owners.get_mut(number as usize) {
-            Some(owner) if *owner > occurrence => {
-                self.losers.push(std::mem::replace(owner, occurrence));
-                true
-            }
-            _ => false,
+/// Gives a piece to an earlier occurrence, if that is one.
+#[cold]
+fn take_over(
+    owners: &mut Pile<Occurrence>,
+    losers: &mut Vec<Occurrence>,
+    number: u32,
+    occurrence: Occurrence,
+) -> bool {
+    match owners.get_mut(number as usize) {
+        Some(owner) if *owner > occurrence => {
+            losers.push(std::mem::replace(owner, occurrence));
+            true
         }
+        _ => false,
     }
 }
 
@@ -74,10 +87,26 @@ fn shard_of(hash: &Hash) -> usize {
     (hash[1] >> 32) as usize % SHARDS
 }
 
+/// A piece on its way into the table: what of its hash the table keeps, and which it is.
+#[derive(Debug, Clone, Copy, Default)]
+struct Piece {
+    tag: u64,
+    tag_low: u32,
+    index: u32,
+}
+
+impl Piece {
+    /// A hash that is the same to a [`Numbering`].
+    #[inline(always)]
+    fn hash(&self) -> Hash {
+        [self.tag, self.tag_low.into()]
+    }
+}
+
 /// The pieces of a section in the order of their shards. Its memory is used again for the next section.
 #[derive(Debug, Default)]
 pub(super) struct ByShard {
-    pieces: Vec<u32>,
+    pieces: Vec<Piece>,
 }
 
 impl ByShard {
@@ -90,12 +119,14 @@ impl ByShard {
         for shard in 0..SHARDS {
             starts[shard + 1] += starts[shard];
         }
-        self.pieces.clear();
-        self.pieces.resize(hashes.len(), 0);
+        if self.pieces.len() < hashes.len() {
+            self.pieces.resize(hashes.len(), Piece::default());
+        }
         let mut next = starts;
-        for (piece, hash) in hashes.iter().enumerate() {
+        for (index, hash) in hashes.iter().enumerate() {
             let cursor = &mut next[shard_of(hash)];
-            self.pieces[*cursor as usize] = piece as u32;
+            let piece = Piece { tag: hash[0], tag_low: hash[1] as u32, index: index as u32 };
+            self.pieces[*cursor as usize] = piece;
             *cursor += 1;
         }
         starts
@@ -119,7 +150,6 @@ impl Table {
         scratch: &mut ByShard,
         mut tell: impl FnMut(usize, u32, bool),
     ) {
-        const AHEAD: usize = 16;
         // Pieces of each shard, together: one lock a shard, not one a piece.
         let starts = scratch.sort(hashes);
         for (shard_index, range) in starts.windows(2).enumerate() {
@@ -128,17 +158,9 @@ impl Table {
                 continue;
             }
             let mut shard = self.shards[shard_index].lock().unwrap_or_else(PoisonError::into_inner);
-            for piece in pieces.iter().take(AHEAD) {
-                shard.numbers.prefetch(hashes[*piece as usize]);
-            }
-            for (i, piece) in pieces.iter().enumerate() {
-                if let Some(later) = pieces.get(i + AHEAD) {
-                    shard.numbers.prefetch(hashes[*later as usize]);
-                }
-                let (number, is_first) =
-                    shard.number(hashes[*piece as usize], Occurrence { section, piece: *piece });
-                tell(*piece as usize, number * SHARDS as u32 + shard_index as u32, is_first);
-            }
+            shard.number(section, pieces, |piece, number, is_first| {
+                tell(piece, number * SHARDS as u32 + shard_index as u32, is_first);
+            });
         }
     }
 
