@@ -25,6 +25,7 @@ use crate::image::Image;
 use crate::open::Used;
 use crate::outputs::Content;
 use object::elf::{SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS};
+use std::ops::Range;
 
 /// Bytes of a task, about. A single large section makes a larger one.
 pub const TASK_BYTES: u64 = 256 << 10;
@@ -87,6 +88,11 @@ pub fn tasks(image: &Image) -> Vec<Task> {
         let start = layout.placements[*position as usize].offset;
         for (m, member) in section.members.iter().enumerate() {
             let base = start + member.offset;
+            if let Content::Sections(_, first, count) = member.content
+                && cutter.add_all(*position, m as u32, first..first + count, base, member.size)
+            {
+                continue;
+            }
             let mut add = |part: u32, offset: u64, size: u64| {
                 cutter.add(*position, m as u32, part, base + offset, size);
             };
@@ -160,6 +166,17 @@ impl Cutter {
             }
             _ => self.open.items.push(Item { output, member, first: part, count: 1 }),
         }
+    }
+
+    /// Adds parts of a member that all fit into the open task; false if they do not.
+    fn add_all(&mut self, output: u32, member: u32, parts: Range<u32>, offset: u64, size: u64) -> bool {
+        let fits = size > 0 && offset + size <= self.open.offset + TASK_BYTES;
+        if fits {
+            self.open.size = self.open.size.max(offset + size - self.open.offset);
+            let (first, count) = (parts.start, parts.end - parts.start);
+            self.open.items.push(Item { output, member, first, count });
+        }
+        fits
     }
 
     /// Ends the open task; the next one starts at `offset`.

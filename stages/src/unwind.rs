@@ -7,6 +7,7 @@
 //! Invariant: relocations of a record are a contiguous range of the section's relocations, because the table is
 //! sorted by offset here if the object did not do so.
 
+use crate::config::Icf;
 use crate::context::Cx;
 use crate::elf::Rela;
 use crate::model::{Inputs, Object, SectionKind};
@@ -51,12 +52,12 @@ pub struct ObjectUnwind {
     /// The relocations of all `.eh_frame` sections of the object, sorted by offset within each.
     pub relocations: Cow<'static, [Rela]>,
     /// For each section where its entries start in `fdes`, and at the end how many entries there are; empty if there
-    /// are none.
+    /// are none, or if nothing in this link asks by section.
     first_of: Vec<u32>,
 }
 
 impl ObjectUnwind {
-    /// The entries that describe a section.
+    /// The entries that describe a section, in links that collect garbage or fold sections.
     pub fn fdes_of(&self, section: u32) -> &[Fde] {
         match self.first_of.get(section as usize..) {
             Some([start, end, ..]) => &self.fdes[*start as usize..*end as usize],
@@ -73,9 +74,12 @@ impl ObjectUnwind {
             engine::prefetch(&self.fdes, *first as usize);
         }
     }
-    /// Sorts the entries by the section they describe, out of `sections`.
-    fn sort(&mut self, sections: usize) {
+    /// Sorts the entries by the section they describe.
+    fn sort(&mut self) {
         self.fdes.sort_by_key(|f| (f.target, f.record.section, f.record.offset));
+    }
+    /// Notes where the entries of each of `sections` begin.
+    fn index(&mut self, sections: usize) {
         if self.fdes.is_empty() {
             return;
         }
@@ -108,6 +112,8 @@ pub struct Unwind {
 
 /// Reads the `.eh_frame` sections of all live objects.
 pub fn read(cx: &Cx, inputs: &Inputs, selection: &Selection) -> Unwind {
+    // Who follows or compares references asks by section.
+    let is_indexed = cx.config.gc_sections || cx.config.folding.icf != Icf::None;
     let objects = cx.pool.map("unwind", selection.objects.len(), 8, |i| {
         let object = inputs.object(selection.objects[i]);
         let mut unwind = ObjectUnwind::default();
@@ -125,7 +131,10 @@ pub fn read(cx: &Cx, inputs: &Inputs, selection: &Selection) -> Unwind {
                 cx.problems.push(Problem::error(message).at(object.id.0, index as u64));
             }
         }
-        unwind.sort(object.sections.len());
+        unwind.sort();
+        if is_indexed {
+            unwind.index(object.sections.len());
+        }
         unwind
     });
     Unwind { objects }

@@ -78,7 +78,7 @@ pub(crate) fn fill_file(image: &Image, output: &mut Output) -> Result<(Vec<Piece
     let output = &*output;
     let wants_digest = !matches!(cx.config.build_id, BuildId::None | BuildId::Uuid | BuildId::Bytes(_));
     let wants_crc = cx.config.separate_debug_file.is_some();
-    let free: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
+    let buffers = Buffers::default();
     let mut pieces: Vec<Piece> = Vec::new();
     let order = mixed(image, &list);
 
@@ -90,10 +90,7 @@ pub(crate) fn fill_file(image: &Image, output: &mut Output) -> Result<(Vec<Piece
     flow.indexed("fill", order.len(), filled, |n, filled| {
         let task = &tasks[order[n]];
         let (offset, size) = (task.offset, task.size as usize);
-        let mut buffer = free.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
-        if buffer.len() < size {
-            buffer.resize(size, 0);
-        }
+        let mut buffer = buffers.take(size);
         emit::fill(image, task, &mut buffer[..size]);
         cx.pool.tracer().add_bytes(size);
         filled.send(Filled { offset, size, buffer, digest: 0, crc: 0 });
@@ -117,7 +114,7 @@ pub(crate) fn fill_file(image: &Image, output: &mut Output) -> Result<(Vec<Piece
         let length = filled.size as u64;
         let digest = ChunkDigest { offset: filled.offset, length, digest: filled.digest };
         written.send(Piece { digest, crc: filled.crc });
-        free.lock().unwrap_or_else(PoisonError::into_inner).push(filled.buffer);
+        buffers.put(filled.buffer);
         Ok(())
     });
     flow.serial("gather", to_gather, (), |piece: Piece, ()| {
@@ -144,6 +141,30 @@ fn mixed(image: &Image, tasks: &[Task]) -> Vec<usize> {
     }
     mixed.extend(&made[done..]);
     mixed
+}
+
+/// Buffers that have been written and wait to be filled again.
+#[derive(Debug, Default)]
+pub(crate) struct Buffers(Mutex<Vec<Vec<u8>>>);
+
+impl Buffers {
+    /// A buffer of `size` bytes or more: the smallest that there is, so that the few large tasks use the same large one.
+    pub(crate) fn take(&self, size: usize) -> Vec<u8> {
+        let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let fits = (0..free.len()).filter(|n| free[*n].len() >= size);
+        if let Some(best) = fits.min_by_key(|n| free[*n].len()) {
+            return free.swap_remove(best);
+        }
+        // The one that is given up for it had to grow.
+        let small = free.pop();
+        drop((free, small));
+        vec![0; size.next_multiple_of(emit::TASK_BYTES as usize)]
+    }
+
+    /// Gives a buffer back.
+    pub(crate) fn put(&self, buffer: Vec<u8>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
+    }
 }
 
 /// How many buffers may wait for a stage: what waits longer leaves the cache.

@@ -85,7 +85,7 @@ struct Kept {
 #[derive(Debug, Default)]
 struct Share {
     /// Its symbols, those that were local in the object first.
-    kept: Vec<Kept>,
+    kept: Box<[Kept]>,
     locals: u32,
     globals: u32,
     /// Bytes of names, those of local symbols first.
@@ -274,9 +274,9 @@ impl<'a> Filter<'a> {
             && (self.selection.versions[id.index()] == VERSION_LOCAL || self.is_shared && is_hidden())
     }
 
-    /// All symbols of an object that are kept.
-    fn kept(&self, object: &Object) -> Vec<Kept> {
-        let mut kept = Vec::new();
+    /// All symbols of an object that are kept. `kept` is memory that is used again for the next object.
+    fn kept(&self, object: &Object, kept: &mut Vec<Kept>) -> Box<[Kept]> {
+        kept.clear();
         let mut visit = |index: usize, is_local, name: &[u8]| {
             kept.push(Kept { index: index as u32, name_length: name.len() as u32, is_local });
         };
@@ -302,7 +302,7 @@ impl<'a> Filter<'a> {
                 }
             }
         }
-        kept
+        kept.as_slice().into()
     }
 }
 
@@ -321,10 +321,11 @@ pub(super) fn plan(s: &Sizing, needed: Option<Needed>, sections: Vec<u32>) -> (S
     let filter =
         Filter { selection: s.selection, live: s.live, discard: config.discard, is_shared, retained, needed };
     let has_gnu_symbols = AtomicBool::new(false);
-    plan.shares = s.cx.pool.map("size/symtab", s.selection.objects.len(), 8, |position| {
+    let objects = s.selection.objects.len();
+    plan.shares = s.cx.pool.map_with("size/symtab", objects, 8, Vec::new, |scratch, position| {
         let mut share = Share::default();
         let object = s.inputs.object(s.selection.objects[position]);
-        share.kept = filter.kept(object);
+        share.kept = filter.kept(object, scratch);
         for kept in &share.kept {
             let symbol = &object.symbols[kept.index as usize];
             if bind_of(config, symbol.st_bind()) == STB_GNU_UNIQUE || symbol.st_type() == STT_GNU_IFUNC {

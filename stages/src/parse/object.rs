@@ -60,7 +60,8 @@ pub(super) fn parse(config: &Config, input: &MappedInput, names: &mut NameSink) 
     if let Some(symtab) = outline.symtab {
         read_symbols(&mut object, symtab, outline.shndx)?;
     }
-    if outline.has_groups {
+    if outline.groups > 0 {
+        object.groups.reserve_exact(outline.groups);
         read_groups(&mut object, names)?;
     }
     intern_names(&mut object, names);
@@ -77,8 +78,8 @@ struct Outline {
     symtab: Option<usize>,
     /// The header of SHT_SYMTAB_SHNDX.
     shndx: Option<usize>,
-    /// There are section groups.
-    has_groups: bool,
+    /// Number of section groups.
+    groups: usize,
 }
 
 /// Looks through the section headers for what matters before the sections do.
@@ -88,7 +89,7 @@ fn outline(object: &mut Object) -> Outline {
         match shdr.sh_type.get(LE) {
             SHT_SYMTAB => outline.symtab = Some(index),
             SHT_SYMTAB_SHNDX => outline.shndx = Some(index),
-            SHT_GROUP => outline.has_groups = true,
+            SHT_GROUP => outline.groups += 1,
             SHT_LLVM_LTO => object.has_intermediate_code = true,
             SHT_LLVM_DEPENDENT_LIBRARIES => object.dependent_libraries = index as u32,
             _ => {
