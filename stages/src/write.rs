@@ -155,7 +155,7 @@ impl Buffers {
         if let Some(best) = fits.min_by_key(|n| free[*n].len()) {
             return free.swap_remove(best);
         }
-        // The one that is given up for it had to grow.
+        // A smaller one makes room for it: there are never more buffers than were needed at once.
         let small = free.pop();
         drop((free, small));
         vec![0; size.next_multiple_of(emit::TASK_BYTES as usize)]
