@@ -25,7 +25,6 @@ use crate::image::Image;
 use crate::open::Used;
 use crate::outputs::Content;
 use object::elf::{SHF_ALLOC, SHF_EXECINSTR, SHT_NOBITS};
-use std::ops::Range;
 
 /// Bytes of a task, about. A single large section makes a larger one.
 pub const TASK_BYTES: u64 = 256 << 10;
@@ -89,12 +88,13 @@ pub fn tasks(image: &Image) -> Vec<Task> {
         for (m, member) in section.members.iter().enumerate() {
             let base = start + member.offset;
             if let Content::Sections(_, first, count) = member.content
-                && cutter.add_all(*position, m as u32, first..first + count, base, member.size)
+                && cutter.has_room(base, member.size)
             {
+                cutter.add(*position, m as u32, first, count, base, member.size);
                 continue;
             }
             let mut add = |part: u32, offset: u64, size: u64| {
-                cutter.add(*position, m as u32, part, base + offset, size);
+                cutter.add(*position, m as u32, part, 1, base + offset, size);
             };
             match member.content {
                 Content::Sections(object, first, count) => {
@@ -151,32 +151,27 @@ struct Cutter {
 }
 
 impl Cutter {
-    fn add(&mut self, output: u32, member: u32, part: u32, offset: u64, size: u64) {
+    /// Whether the open task has room for bytes.
+    fn has_room(&self, offset: u64, size: u64) -> bool {
+        offset + size <= self.open.offset + TASK_BYTES
+    }
+
+    /// Adds `count` parts of a member, from `first` on.
+    fn add(&mut self, output: u32, member: u32, first: u32, count: u32, offset: u64, size: u64) {
         if size == 0 {
             return;
         }
-        if offset + size > self.open.offset + TASK_BYTES && self.open.size > 0 {
+        if !self.has_room(offset, size) && self.open.size > 0 {
             self.close(offset);
         }
         // A hole that is not worth filling, as between segments, is left to the file system.
         self.open.size = self.open.size.max(offset + size - self.open.offset);
         match self.open.items.last_mut() {
-            Some(item) if (item.output, item.member, item.first + item.count) == (output, member, part) => {
-                item.count += 1;
+            Some(item) if (item.output, item.member, item.first + item.count) == (output, member, first) => {
+                item.count += count;
             }
-            _ => self.open.items.push(Item { output, member, first: part, count: 1 }),
+            _ => self.open.items.push(Item { output, member, first, count }),
         }
-    }
-
-    /// Adds parts of a member that all fit into the open task; false if they do not.
-    fn add_all(&mut self, output: u32, member: u32, parts: Range<u32>, offset: u64, size: u64) -> bool {
-        let fits = size > 0 && offset + size <= self.open.offset + TASK_BYTES;
-        if fits {
-            self.open.size = self.open.size.max(offset + size - self.open.offset);
-            let (first, count) = (parts.start, parts.end - parts.start);
-            self.open.items.push(Item { output, member, first, count });
-        }
-        fits
     }
 
     /// Ends the open task; the next one starts at `offset`.

@@ -228,18 +228,11 @@ impl Shard {
 
     /// The number of a name, new or known.
     fn number(&mut self, hash: Hash, name: &'static [u8]) -> u32 {
-        let mut found = 0;
-        self.numbers.number_all(
-            1,
-            |_| hash,
-            |_, number, is_new| {
-                found = number;
-                if is_new {
-                    self.names.push(name);
-                }
-            },
-        );
-        found
+        let (number, is_new) = self.numbers.number(hash);
+        if is_new {
+            self.names.push(name);
+        }
+        number
     }
 }
 

@@ -12,6 +12,7 @@ mod dwarf;
 pub mod open;
 pub mod parse;
 mod numbering;
+mod starts;
 pub mod intern;
 pub mod seal;
 pub mod exports;

@@ -25,7 +25,7 @@ use crate::context::Cx;
 use crate::gdb_index;
 use crate::intern::Symbols;
 use crate::model::{Inputs, Object, Section, SectionId, SectionKind, SymbolId};
-use crate::parse::is_c_identifier;
+use crate::parse::{is_c_identifier, is_structural};
 use crate::select::{Anchor, Provided, Selection};
 use crate::unwind::Unwind;
 use engine::{Distance, Walk};
@@ -414,19 +414,7 @@ fn is_kept_type(object: &Object, index: usize) -> bool {
 /// Of each of the names of output sections that an object's sections ask for: whether such sections are found without
 /// being referred to.
 fn found_outputs(object: &Object, started: &HashSet<&[u8]>) -> Vec<bool> {
-    let is_found = |name: &[u8]| {
-        matches!(
-            name,
-            b".init"
-                | b".fini"
-                | b".init_array"
-                | b".fini_array"
-                | b".preinit_array"
-                | b".ctors"
-                | b".dtors"
-                | b".jcr"
-        ) || is_c_identifier(name) && started.contains(name)
-    };
+    let is_found = |name: &[u8]| is_structural(name) || is_c_identifier(name) && started.contains(name);
     object.outputs.iter().map(|output| is_found(output.name)).collect()
 }
 

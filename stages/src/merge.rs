@@ -27,6 +27,7 @@ pub use pieces::Pieces;
 use crate::context::Cx;
 use crate::model::{FileId, Inputs, Object, SectionKind};
 use crate::report::Problem;
+use crate::starts::starts_of;
 use object::elf::SHF_STRINGS;
 use std::cell::RefCell;
 use std::ops::Range;
@@ -287,19 +288,8 @@ pub fn merge(cx: &Cx, inputs: &Inputs, stage: &'static str, candidates: &[Candid
     }
     place(cx, stage, grain, &mut members, &offsets);
     let sections = candidates.iter().map(|candidate| candidate.section).collect();
-    Merged { pools, members, pool_of, first_of: first_of_files(inputs, candidates), sections }
-}
-
-/// By [`FileId`] where its candidates begin, and how many there are in all.
-fn first_of_files(inputs: &Inputs, candidates: &[Candidate]) -> Vec<u32> {
-    let mut first_of = vec![0; inputs.files.len() + 1];
-    for candidate in candidates {
-        first_of[candidate.file.index() + 1] += 1;
-    }
-    for file in 0..inputs.files.len() {
-        first_of[file + 1] += first_of[file];
-    }
-    first_of
+    let first_of = starts_of(inputs.files.len(), candidates.iter().map(|candidate| candidate.file.index()));
+    Merged { pools, members, pool_of, first_of, sections }
 }
 
 thread_local! {

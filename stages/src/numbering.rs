@@ -142,7 +142,7 @@ impl Numbering {
             if n + AHEAD < count {
                 starts[n % AHEAD] = self.start(hash(n + AHEAD));
             }
-            let (number, is_new) = self.number(hash(n), start);
+            let (number, is_new) = self.number_from(hash(n), start);
             tell(n, number, is_new);
         }
     }
@@ -158,8 +158,12 @@ impl Numbering {
     }
 
     /// The number of a hash, and whether it is new.
+    pub fn number(&mut self, hash: Hash) -> (u32, bool) {
+        self.number_from(hash, self.start(hash))
+    }
+
     #[inline(always)]
-    fn number(&mut self, hash: Hash, start: Start) -> (u32, bool) {
+    fn number_from(&mut self, hash: Hash, start: Start) -> (u32, bool) {
         let start = if start.grown == self.grown { start } else { self.start(hash) };
         let index = start.segment as usize;
         let segment = &mut self.segments[index];
@@ -278,20 +282,16 @@ mod tests {
         z ^ z >> 31
     }
 
-    fn number(numbering: &mut Numbering, hash: Hash) -> (u32, bool) {
-        numbering.number(hash, numbering.start(hash))
-    }
-
     #[test]
     fn what_is_numbered_keeps_its_number_while_segments_split() {
         let hash = |i: u64| [mixed(i), mixed(i + 1_000_000)];
         let mut numbering = Numbering::new(16);
         for i in 0..100_000 {
-            assert_eq!(number(&mut numbering, hash(i)), (i as u32, true));
+            assert_eq!(numbering.number(hash(i)), (i as u32, true));
         }
         assert!(numbering.depth >= 4, "{}", numbering.depth);
         for i in 0..100_000 {
-            assert_eq!(number(&mut numbering, hash(i)), (i as u32, false));
+            assert_eq!(numbering.number(hash(i)), (i as u32, false));
             assert_eq!(numbering.find(hash(i)), Some(i as u32));
         }
         assert_eq!(numbering.find(hash(100_000)), None);
@@ -301,7 +301,7 @@ mod tests {
     fn tags_that_differ_in_their_last_bits_alone_are_told_apart() {
         let mut numbering = Numbering::new(64);
         for i in 0..1000 {
-            assert_eq!(number(&mut numbering, [7, i]), (i as u32, true));
+            assert_eq!(numbering.number([7, i]), (i as u32, true));
         }
         for i in 0..1000 {
             assert_eq!(numbering.find([7, i]), Some(i as u32));

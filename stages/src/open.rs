@@ -212,10 +212,19 @@ impl<'a> Opener<'a> {
     /// The file that a request names by its path.
     fn path_of<'r>(&self, request: &'r Request) -> Option<Cow<'r, Path>> {
         let Request::Path { path, .. } = request else { return None };
-        let path = match self.config.sysroot.as_deref() {
+        self.remapped(self.in_sysroot(path))
+    }
+
+    /// A path of the command line, where it is.
+    fn in_sysroot<'p>(&self, path: &'p Path) -> Cow<'p, Path> {
+        match self.config.sysroot.as_deref() {
             Some(sysroot) => Cow::Owned(search::with_sysroot(path, sysroot)),
-            None => Cow::Borrowed(path.as_path()),
-        };
+            None => Cow::Borrowed(path),
+        }
+    }
+
+    /// The file that is read for a path, if any is.
+    fn remapped<'p>(&self, path: Cow<'p, Path>) -> Option<Cow<'p, Path>> {
         match self.remaps.target(&path) {
             Target::Itself => Some(path),
             Target::File(other) => Some(Cow::Owned(other)),
@@ -231,10 +240,7 @@ impl<'a> Opener<'a> {
     fn open(&mut self, request: Request) -> Result<(), Problem> {
         match request {
             Request::Path { path, modifiers } => {
-                let path = match self.config.sysroot.as_deref() {
-                    Some(sysroot) => search::with_sysroot(&path, sysroot),
-                    None => path,
-                };
+                let path = self.in_sysroot(&path).into_owned();
                 self.open_path(path, modifiers, None)
             }
             Request::Library { name, modifiers } => {
@@ -277,11 +283,8 @@ impl<'a> Opener<'a> {
         modifiers: Modifiers,
         needed_name: Option<&'static [u8]>,
     ) -> Result<(), Problem> {
-        let path = match self.remaps.target(&path) {
-            Target::Itself => path,
-            Target::File(other) => other,
-            Target::Nothing => return Ok(()),
-        };
+        let Some(path) = self.remapped(Cow::Owned(path)) else { return Ok(()) };
+        let path = path.into_owned();
         let is_made = modifiers.format_binary || modifiers.just_symbols;
         let may_be_known = !modifiers.start_lib && !is_made;
         if let Some(known) = self.known.get(&path).copied().filter(|_| may_be_known) {

@@ -33,6 +33,7 @@ use crate::context::Cx;
 use crate::intern::Symbols;
 use crate::liveness::LiveSet;
 use crate::model::{Inputs, Object, SectionId};
+use crate::parse::is_structural;
 use crate::report::Problem;
 use crate::select::Selection;
 use std::path::Path;
@@ -147,21 +148,6 @@ impl<'a> Sources<'a> {
     fn is_movable(&self, place: &Place) -> bool {
         place.section().kind.is_whole() && self.live.contains(place.id()) && !is_structural(place.output())
     }
-}
-
-/// Whether a section of this name is run or read from end to end.
-fn is_structural(output: &[u8]) -> bool {
-    matches!(
-        output,
-        b".init"
-            | b".fini"
-            | b".init_array"
-            | b".fini_array"
-            | b".preinit_array"
-            | b".ctors"
-            | b".dtors"
-            | b".jcr"
-    )
 }
 
 /// Puts listed sections in front of all others, in the order of their numbers.

@@ -20,6 +20,7 @@ use crate::model::{Inputs, OutputName, SectionId, SectionKind};
 use crate::order::Order;
 use crate::parse::output_flags;
 use crate::select::Selection;
+use crate::starts::starts_of;
 use object::elf::{
     SHF_ALLOC, SHF_MERGE, SHF_STRINGS, SHT_FINI_ARRAY, SHT_INIT_ARRAY, SHT_NOBITS, SHT_NOTE,
     SHT_PREINIT_ARRAY, SHT_PROGBITS,
@@ -327,7 +328,6 @@ fn gather_object(
 ) -> (ObjectSections, Vec<Kind>) {
     let mut kinds = vec![Kind { flags: 0, sh_type: SHT_NOBITS }; outputs];
     let mut wanted: Vec<Wanted> = Vec::with_capacity(object.sections.len());
-    let mut starts = vec![0u32; outputs + 1];
     for (index, section) in object.sections.iter().enumerate() {
         let is_wanted = section.kind.is_whole() && live.contains(object.section_id(index));
         let output = match section.kind {
@@ -337,13 +337,12 @@ fn gather_object(
         if is_wanted {
             let rank = order.map_or(section.order, |order| order.rank(object.section_id(index)));
             wanted.push(Wanted { output, rank, index: index as u32 });
-            starts[output as usize + 1] += 1;
             let kind = &mut kinds[output as usize];
             kind.flags |= output_flags(section);
             kind.sh_type = join_types(kind.sh_type, object.section_type(index));
         }
     }
-    let wanted = by_output(wanted, starts);
+    let wanted = by_output(wanted, outputs);
     let mut result = ObjectSections {
         order: Vec::with_capacity(wanted.len()),
         inner: Vec::with_capacity(wanted.len()),
@@ -378,23 +377,17 @@ struct Wanted {
     index: u32,
 }
 
-/// Sorts sections, which come by ascending index, by output section, rank and index; `counts[n + 1]` of them are for
-/// output section `n`.
-fn by_output(sections: Vec<Wanted>, mut counts: Vec<u32>) -> Vec<Wanted> {
-    for n in 1..counts.len() {
-        counts[n] += counts[n - 1];
-    }
-    let mut next = counts;
+/// Sorts sections, which come by ascending index, by output section (of `outputs`), rank and index.
+fn by_output(sections: Vec<Wanted>, outputs: usize) -> Vec<Wanted> {
+    let mut next = starts_of(outputs, sections.iter().map(|section| section.output as usize));
     let mut sorted = vec![Wanted::default(); sections.len()];
     for section in sections {
         let place = &mut next[section.output as usize];
         sorted[*place as usize] = section;
         *place += 1;
     }
-    // Few are ranked, and then few of them are out of order.
-    if !sorted.is_sorted() {
-        sorted.sort();
-    }
+    // Few are ranked: most often this finds them in order.
+    sorted.sort_unstable();
     sorted
 }
 

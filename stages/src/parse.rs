@@ -19,7 +19,7 @@ mod object;
 mod sections;
 mod shared;
 
-pub use names::{is_c_identifier, is_debug_name, is_stripped};
+pub use names::{is_c_identifier, is_debug_name, is_stripped, is_structural};
 pub use object::is_slim;
 pub use sections::{can_merge, output_flags, put_wide_debug_last};
 

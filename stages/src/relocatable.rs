@@ -44,13 +44,14 @@ use crate::report::{Failed, Problem};
 use crate::script::SymbolList;
 use crate::select::{self, Anchor, Assignment, Class, Provided, Provision, Selection};
 use crate::unwind::{self, Unwind};
+use crate::write::{Buffers, buffers_waiting};
 use engine::Flow;
 use file::{FilePlan, Item, What};
 use kept::Kept;
 use object::elf::{SHF_ALLOC, SHT_NOTE};
 use relocations::Site;
 use sections::Joined;
-use std::sync::{Mutex, PoisonError};
+use std::ops::Range;
 use symbols::{Source, Table};
 
 /// Bytes of a task, about.
@@ -177,14 +178,11 @@ struct Image<'a> {
 
 impl Image<'_> {
     /// Makes the bytes of a run of items. What lies between them stays zero.
-    fn fill(&self, items: &[Item], buffer: &mut Vec<u8>) {
-        let start = items.first().map_or(0, |item| item.offset);
-        let end = items.last().map_or(0, |item| item.offset + item.size);
-        buffer.clear();
-        buffer.resize((end - start) as usize, 0);
+    fn fill(&self, items: &[Item], out: &mut [u8]) {
+        out.fill(0);
         for item in items {
-            let from = (item.offset - start) as usize;
-            self.fill_item(item.what, &mut buffer[from..from + item.size as usize]);
+            let from = (item.offset - range_of(items).start) as usize;
+            self.fill_item(item.what, &mut out[from..from + item.size as usize]);
         }
     }
 
@@ -221,6 +219,12 @@ fn tasks(items: &[Item]) -> Vec<&[Item]> {
     tasks
 }
 
+/// The bytes of the file that a task makes.
+fn range_of(items: &[Item]) -> Range<u64> {
+    let start = items.first().map_or(0, |item| item.offset);
+    start..items.last().map_or(start, |item| item.offset + item.size)
+}
+
 /// Buffers are filled and written while others are filled.
 fn write(image: &Image) -> Result<(), Failed> {
     let cx = image.source.cx;
@@ -228,21 +232,23 @@ fn write(image: &Image) -> Result<(), Failed> {
     let fail = |message: String| cx.problems.fail(Problem::error(message));
     let output = Output::create(&cx.config.output, false).map_err(fail)?;
     output.set_len(image.plan.size).map_err(fail)?;
-    let free: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
+    let buffers = Buffers::default();
 
     let mut flow = Flow::<Failed>::new("output");
-    let (filled, to_write) = flow.channel::<(u64, Vec<u8>)>("filled", crate::write::buffers_waiting(cx));
+    let (filled, to_write) = flow.channel::<(Range<u64>, Vec<u8>)>("filled", buffers_waiting(cx));
     let tasks = &tasks;
     flow.indexed("fill", tasks.len(), filled, |n, filled| {
-        let mut buffer = free.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
-        image.fill(tasks[n], &mut buffer);
-        cx.pool.tracer().add_bytes(buffer.len());
-        filled.send((tasks[n][0].offset, buffer));
+        let range = range_of(tasks[n]);
+        let size = (range.end - range.start) as usize;
+        let mut buffer = buffers.take(size);
+        image.fill(tasks[n], &mut buffer[..size]);
+        cx.pool.tracer().add_bytes(size);
+        filled.send((range, buffer));
         Ok(())
     });
-    flow.parallel("write", to_write, (), |(offset, buffer): (u64, Vec<u8>), ()| {
-        output.write_at(&buffer, offset).map_err(fail)?;
-        free.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
+    flow.parallel("write", to_write, (), |(range, buffer): (Range<u64>, Vec<u8>), ()| {
+        output.write_at(&buffer[..(range.end - range.start) as usize], range.start).map_err(fail)?;
+        buffers.put(buffer);
         Ok(())
     });
     crate::link::finish(cx, flow.run(cx.pool))?;

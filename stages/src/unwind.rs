@@ -13,6 +13,7 @@ use crate::elf::Rela;
 use crate::model::{Inputs, Object, SectionKind};
 use crate::report::Problem;
 use crate::select::Selection;
+use crate::starts::starts_of;
 use object::LittleEndian as LE;
 use std::borrow::Cow;
 
@@ -83,13 +84,7 @@ impl ObjectUnwind {
         if self.fdes.is_empty() {
             return;
         }
-        self.first_of = vec![0; sections + 1];
-        for fde in &self.fdes {
-            self.first_of[fde.target as usize + 1] += 1;
-        }
-        for section in 0..sections {
-            self.first_of[section + 1] += self.first_of[section];
-        }
+        self.first_of = starts_of(sections, self.fdes.iter().map(|fde| fde.target as usize));
     }
     /// The relocations of a record.
     pub fn relocations_of(&self, record: &Record) -> &[Rela] {

@@ -16,6 +16,7 @@
 //! - Hashes and sums have 128 bits and depend on a key that inputs cannot know; equal ones count as proof.
 //! - Numbers of classes have no meaning and may differ from run to run; the classes do not.
 
+use crate::starts::starts_of;
 use engine::Pool;
 use engine::simd::Hash;
 use std::ops::Range;
@@ -259,13 +260,7 @@ struct Incoming {
 
 impl Incoming {
     fn new(items: usize, edges: &Edges) -> Incoming {
-        let mut starts = vec![0u32; items + 1];
-        for target in &edges.targets {
-            starts[*target as usize + 1] += 1;
-        }
-        for n in 0..items {
-            starts[n + 1] += starts[n];
-        }
+        let starts = starts_of(items, edges.targets.iter().map(|target| *target as usize));
         let mut next = starts.clone();
         let mut sources = vec![(0, 0); edges.targets.len()];
         for n in 0..edges.items.len() {

@@ -12,6 +12,7 @@
 
 use super::{Name, ONCE, ObjectIndex};
 use crate::context::Cx;
+use crate::starts::starts_of;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use xxhash_rust::xxh3::xxh3_128;
@@ -48,13 +49,7 @@ impl NameUse {
 
 /// Orders the names of an object by shard.
 pub(super) fn sort(index: &mut ObjectIndex) {
-    let mut starts = vec![0u32; SHARDS + 1];
-    for name in &index.uses {
-        starts[name.shard() + 1] += 1;
-    }
-    for n in 0..SHARDS {
-        starts[n + 1] += starts[n];
-    }
+    let starts = starts_of(SHARDS, index.uses.iter().map(NameUse::shard));
     let mut next = starts.clone();
     index.order = vec![0; index.uses.len()];
     for (n, name) in index.uses.iter().enumerate() {

@@ -4,8 +4,9 @@
 //! objects have one of the name. What cannot be ordered is warned about, in the words of lld, unless
 //! `--no-warn-symbol-ordering`.
 
-use super::{Sources, is_structural, lines, read};
+use super::{Sources, lines, read};
 use crate::model::{Object, SectionId, SectionKind, SymbolId};
+use crate::parse::is_structural;
 use crate::report::Problem;
 use crate::select::{Class, Def};
 use object::LittleEndian as LE;

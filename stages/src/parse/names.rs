@@ -216,6 +216,21 @@ pub fn is_c_identifier(name: &[u8]) -> bool {
         && name.iter().all(|c| c.is_ascii_alphanumeric() || *c == b'_')
 }
 
+/// Whether a section that goes to an output section of this name is run or read from end to end, whoever refers to it.
+pub fn is_structural(output: &[u8]) -> bool {
+    matches!(
+        output,
+        b".init"
+            | b".fini"
+            | b".init_array"
+            | b".fini_array"
+            | b".preinit_array"
+            | b".ctors"
+            | b".dtors"
+            | b".jcr"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
