@@ -29,6 +29,7 @@ use crate::model::{FileId, Inputs, Object, SectionKind};
 use crate::report::Problem;
 use crate::starts::starts_of;
 use object::elf::SHF_STRINGS;
+use pieces::Cutter;
 use std::cell::RefCell;
 use std::ops::Range;
 use table::{ByShard, Occurrence, Offsets, Table};
@@ -232,27 +233,25 @@ pub fn merge(cx: &Cx, inputs: &Inputs, stage: &'static str, candidates: &[Candid
         cx.pool.tracer().add_bytes(section.contents().len());
         // Pieces of different pools never meet: the pool is part of the key.
         let seed = seed ^ u64::from(pool_index(&candidate.key)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        SCRATCH.with_borrow_mut(|(split, by_shard)| {
-            let mut pieces = Pieces::split(section, candidate.key.entsize, seed, split);
-            table.insert(i as u32, split.hashes(), by_shard, |piece, number, is_first| {
-                pieces.set_number(piece, number);
-                if is_first {
-                    pieces.set_owner(piece, true);
-                }
+        SCRATCH.with_borrow_mut(|(cutter, by_shard)| {
+            let pieces = cutter.cut(section, candidate.key.entsize, seed, |first, hashes, numbers| {
+                table.insert(i as u32, first, hashes, by_shard, |piece, number, is_first| {
+                    numbers.set(piece, number, is_first);
+                });
             });
             Member { file: candidate.file, section: candidate.section, pieces }
         })
     });
     let (losers, offsets) = table.seal();
     for loser in losers {
-        members[loser.section as usize].pieces.set_owner(loser.piece as usize, false);
+        members[loser.section as usize].pieces.disown(loser.piece as usize);
     }
     let tails = match cx.config.merge_tails {
         true => tails::find(cx, inputs, stage, candidates, &members),
         false => Vec::new(),
     };
     for Tail { piece, .. } in &tails {
-        members[piece.section as usize].pieces.set_owner(piece.piece as usize, false);
+        members[piece.section as usize].pieces.disown(piece.piece as usize);
     }
     let sizes = cx.pool.map(stage, members.len(), grain, |i| {
         let size = owned_size(&members[i].pieces, 1 << candidates[i].key.align_log2);
@@ -294,7 +293,7 @@ pub fn merge(cx: &Cx, inputs: &Inputs, stage: &'static str, candidates: &[Candid
 
 thread_local! {
     /// What a worker uses again for every section.
-    static SCRATCH: RefCell<(pieces::Scratch, ByShard)> = RefCell::default();
+    static SCRATCH: RefCell<(Cutter, ByShard)> = RefCell::default();
 }
 
 /// Bytes that the pieces a section is the first to have take in the output.

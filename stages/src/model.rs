@@ -14,6 +14,7 @@ mod section;
 
 use crate::elf::compressed::{Compressed, CompressedError};
 use crate::elf::{Rela, Shdr, Sym};
+use object::LittleEndian as LE;
 use std::fmt;
 use std::path::Path;
 
@@ -75,44 +76,15 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A section group (gABI, "Section Groups") with GRP_COMDAT, or a `.gnu.linkonce` section alone.
-#[derive(Debug, Clone)]
+/// A section group (gABI, "Section Groups") with GRP_COMDAT, or a `.gnu.linkonce` section alone; see
+/// [`Object::members_of`].
+#[derive(Debug, Clone, Copy)]
 pub struct Group {
-    /// The signature's name.
+    /// The signature's name. Before `seal` knows it: the index of the global symbol whose name it is, or `NONE` if it is
+    /// that of a local symbol or a section.
     pub signature: SymbolId,
-    /// The global symbol whose name that is, or 0 if the name is that of a local symbol or a section.
-    pub symbol: u32,
-    /// Indices of the member sections.
-    members: Members,
-}
-
-#[derive(Debug, Clone)]
-enum Members {
-    /// As the file lists them.
-    Listed(&'static [U32]),
-    /// A linkonce section.
-    Alone(u32),
-}
-
-type U32 = object::U32<object::LittleEndian>;
-
-impl Group {
-    /// A group of sections, whose indices have been checked.
-    pub fn listed(symbol: u32, members: &'static [U32]) -> Group {
-        Group { signature: SymbolId::NONE, symbol, members: Members::Listed(members) }
-    }
-    /// A group of one.
-    pub fn alone(section: u32) -> Group {
-        Group { signature: SymbolId::NONE, symbol: 0, members: Members::Alone(section) }
-    }
-    /// Indices of the member sections.
-    pub fn members(&self) -> impl Iterator<Item = u32> + '_ {
-        let (listed, alone) = match &self.members {
-            Members::Listed(list) => (*list, None),
-            Members::Alone(section) => (&[][..], Some(*section)),
-        };
-        listed.iter().map(|index| index.get(object::LittleEndian)).chain(alone)
-    }
+    /// Index of the group's own section, whose members have been checked, or of the linkonce section.
+    pub section: u32,
 }
 
 /// What an object stands for.
@@ -164,7 +136,7 @@ pub struct Object {
     /// It has symbols written `name@version`, defined or not.
     pub asks_for_versions: bool,
     /// SHT_SYMTAB_SHNDX: real section indices, where the symbol table has SHN_XINDEX.
-    pub shndx_table: &'static [object::U32<object::LittleEndian>],
+    pub shndx_table: &'static [object::U32<LE>],
     /// COMDAT groups and, when the object is sure to take part, linkonce sections.
     pub groups: Vec<Group>,
     /// Indices of linkonce sections that are not among the groups yet.
@@ -224,11 +196,9 @@ pub struct OutputName {
 impl Object {
     /// The section index of a symbol, resolved through SHT_SYMTAB_SHNDX; special indices give 0.
     pub fn symbol_section(&self, symbol: usize) -> u32 {
-        let shndx = self.symbols[symbol].st_shndx.get(object::LittleEndian);
+        let shndx = self.symbols[symbol].st_shndx.get(LE);
         match shndx {
-            object::elf::SHN_XINDEX => {
-                self.shndx_table.get(symbol).map_or(0, |x| x.get(object::LittleEndian))
-            }
+            object::elf::SHN_XINDEX => self.shndx_table.get(symbol).map_or(0, |x| x.get(LE)),
             object::elf::SHN_LORESERVE.. => 0,
             _ => u32::from(shndx),
         }
@@ -248,18 +218,18 @@ impl Object {
     }
     /// The name of a symbol as the symbol table has it.
     pub fn symbol_name(&self, symbol: usize) -> &'static [u8] {
-        crate::elf::c_string(self.strtab, self.symbols[symbol].st_name.get(object::LittleEndian) as usize)
+        crate::elf::c_string(self.strtab, self.symbols[symbol].st_name.get(LE) as usize)
     }
     /// The name of a section.
     pub fn section_name(&self, section: usize) -> &'static [u8] {
-        crate::elf::c_string(self.shstrtab, self.headers[section].sh_name.get(object::LittleEndian) as usize)
+        crate::elf::c_string(self.shstrtab, self.headers[section].sh_name.get(LE) as usize)
     }
     /// `sh_type` of a section, as this link sees it: compact relocations have been expanded to SHT_RELA.
     pub fn section_type(&self, section: usize) -> u32 {
         match self.sections[section].kind {
             SectionKind::Regular | SectionKind::Merge => object::elf::SHT_PROGBITS,
             SectionKind::NoBits => object::elf::SHT_NOBITS,
-            _ => match self.headers[section].sh_type.get(object::LittleEndian) {
+            _ => match self.headers[section].sh_type.get(LE) {
                 crate::elf::crel::SHT_CREL => object::elf::SHT_RELA,
                 sh_type => sh_type,
             },
@@ -267,16 +237,17 @@ impl Object {
     }
     /// `sh_entsize` of a section; 0 if it does not fit.
     pub fn entry_size(&self, section: usize) -> u32 {
-        u32::try_from(self.headers[section].sh_entsize.get(object::LittleEndian)).unwrap_or(0)
+        u32::try_from(self.headers[section].sh_entsize.get(LE)).unwrap_or(0)
     }
     /// The texts in a section, each of which ends with a zero byte, as they stand in the file: sections of archive members
     /// are read late. None if the section is not in the file.
     pub fn texts(&self, section: usize) -> impl Iterator<Item = &'static [u8]> + use<> {
-        let header = &self.headers[section];
-        let (start, size) =
-            (header.sh_offset.get(object::LittleEndian), header.sh_size.get(object::LittleEndian));
-        let contents = crate::elf::range(self.data, start, size).unwrap_or_default();
+        let contents = self.stored(&self.headers[section]);
         contents.split(|byte| *byte == 0).filter(|text| !text.is_empty())
+    }
+    /// The bytes that a header names; none if they are not in the file.
+    fn stored(&self, header: &Shdr) -> &'static [u8] {
+        crate::elf::range(self.data, header.sh_offset.get(LE), header.sh_size.get(LE)).unwrap_or_default()
     }
     /// The relocations that apply to a section.
     pub fn relocations(&self, section: &Section) -> &'static [Rela] {
@@ -312,6 +283,16 @@ impl Object {
         } else {
             Ok(None)
         }
+    }
+    /// Indices of the sections of a group.
+    pub fn members_of(&self, group: &Group) -> impl Iterator<Item = u32> + use<> {
+        let header = &self.headers[group.section as usize];
+        let is_listed = header.sh_type.get(LE) == object::elf::SHT_GROUP;
+        let contents = if is_listed { self.stored(header) } else { &[] };
+        let words: &[object::U32<LE>] = crate::elf::slice_of(contents);
+        let alone = if is_listed { None } else { Some(group.section) };
+        // The first word is the group's flags.
+        words.iter().skip(1).map(|index| index.get(LE)).chain(alone)
     }
     /// The sections that live if this one does.
     pub fn companions_of(&self, section: u32) -> impl Iterator<Item = u32> + '_ {
@@ -386,7 +367,7 @@ pub struct SharedSection {
 impl SharedObject {
     /// The name of a dynamic symbol.
     pub fn symbol_name(&self, index: u32) -> &'static [u8] {
-        let name = self.symbols[index as usize].st_name.get(object::LittleEndian);
+        let name = self.symbols[index as usize].st_name.get(LE);
         crate::elf::c_string(self.strtab, name as usize)
     }
 }

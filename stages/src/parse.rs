@@ -105,9 +105,7 @@ fn name_linkonce(object: &mut Object, symbols: &mut Symbols) {
         let name = object.section_name(index as usize);
         let rest = name.strip_prefix(b".gnu.linkonce.").unwrap_or(name);
         let suffix = rest.iter().position(|c| *c == b'.').map_or(rest, |dot| &rest[dot + 1..]);
-        let mut group = Group::alone(index);
-        group.signature = symbols.add(suffix);
-        object.groups.push(group);
+        object.groups.push(Group { signature: symbols.add(suffix), section: index });
     }
 }
 

@@ -275,7 +275,7 @@ impl Scanning<'_> {
 
     /// The file whose copy of a discarded group stayed.
     fn keeper_of(&self, object: &Object, section: u32) -> Option<String> {
-        let group = object.groups.iter().find(|g| g.members().any(|member| member == section))?;
+        let group = object.groups.iter().find(|g| object.members_of(g).any(|member| member == section))?;
         self.selection
             .objects
             .iter()

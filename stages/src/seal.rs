@@ -91,17 +91,17 @@ pub fn seal(cx: &Cx, parsed: Vec<Parsed>, symbols: &mut Symbols, opened: &Opened
 }
 
 fn fill_object(object: &mut Object, id: impl Fn(u32) -> SymbolId, wraps: &[Wrap]) {
-    let own_names = object.groups.iter().filter(|group| group.symbol == 0).count() as u32;
+    let own_names = object.groups.iter().filter(|group| group.signature == SymbolId::NONE).count() as u32;
     let globals = object.symbols.len() as u32 - object.first_global.min(object.symbols.len() as u32);
     object.ids = (0..globals).map(|n| id(own_names + n)).collect();
     let mut own_name = 0;
     for group in &mut object.groups {
-        group.signature = match group.symbol.checked_sub(object.first_global) {
-            Some(global) if group.symbol != 0 => object.ids[global as usize],
-            _ => {
+        group.signature = match group.signature {
+            SymbolId::NONE => {
                 own_name += 1;
                 id(own_name - 1)
             }
+            SymbolId(symbol) => object.ids[(symbol - object.first_global) as usize],
         };
     }
     for wrap in wraps {

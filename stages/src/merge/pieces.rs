@@ -19,7 +19,7 @@ pub struct Pieces {
     /// section to its offset in the pool.
     moves: Box<[u32]>,
     /// One bit a piece: the first occurrence of its content.
-    owned: Vec<u64>,
+    owned: Box<[u64]>,
 }
 
 /// Where a section is cut.
@@ -37,48 +37,122 @@ enum Cuts {
 }
 
 /// log2 of the bytes of a block.
-const BLOCK_LOG2: u32 = 7;
+const BLOCK_LOG2: u32 = 8;
 
-/// What splitting needs and leaves behind: its buffers are used again for the next section.
+/// Bytes of a section that are cut at a time: they and their hashes stay in the cache until their pieces have numbers.
+const PART: usize = 128 << 10;
+
+/// Cuts sections into pieces, one after the other in the same memory.
 #[derive(Debug, Default)]
-pub(super) struct Scratch {
-    split: engine::simd::Pieces,
+pub(super) struct Cutter {
+    part: engine::simd::Pieces,
+    ends: Vec<Bound>,
     blocks: Vec<u32>,
+    numbers: Numbers,
 }
 
-impl Scratch {
-    /// The hashes of the pieces that were split last.
-    pub(super) fn hashes(&self) -> &[Hash] {
-        &self.split.hashes
+/// What the pieces of a section are numbered.
+#[derive(Debug, Default)]
+pub(super) struct Numbers {
+    by_piece: Vec<u32>,
+    /// One bit a piece.
+    owned: Vec<u64>,
+}
+
+impl Numbers {
+    /// Gives a piece its number, and says whether this section is the first to have it.
+    #[inline(always)]
+    pub(super) fn set(&mut self, piece: usize, number: u32, is_first: bool) {
+        self.by_piece[piece] = number;
+        if is_first {
+            self.owned[piece / 64] |= 1 << (piece % 64);
+        }
+    }
+
+    /// Makes room for more pieces. Returns the index of the first of them.
+    fn add(&mut self, count: usize) -> usize {
+        let first = self.by_piece.len();
+        self.by_piece.resize(first + count, 0);
+        self.owned.resize((first + count).div_ceil(64), 0);
+        first
+    }
+
+    fn clear(&mut self) {
+        self.by_piece.clear();
+        self.owned.clear();
+    }
+}
+
+impl Cutter {
+    /// Cuts a section of strings or records of `entsize` bytes. Of one part after the other `number` hears the index of
+    /// its first piece and the hashes of all, and gives them numbers.
+    pub(super) fn cut(
+        &mut self,
+        section: &Section,
+        entsize: u32,
+        seed: u64,
+        number: impl FnMut(usize, &[Hash], &mut Numbers),
+    ) -> Pieces {
+        self.numbers.clear();
+        let cuts = match section.has(SHF_STRINGS) {
+            true => self.cut_strings(section.contents(), entsize, seed, number),
+            false => self.cut_records(section.contents(), entsize.max(1), seed, number),
+        };
+        Pieces::new(cuts, &self.numbers)
+    }
+
+    fn cut_records(
+        &mut self,
+        contents: &[u8],
+        size: u32,
+        seed: u64,
+        mut number: impl FnMut(usize, &[Hash], &mut Numbers),
+    ) -> Cuts {
+        let records = (PART / size as usize).max(1);
+        for part in contents.chunks(records * size as usize) {
+            hash_records(part, size as usize, seed, &mut self.part.hashes);
+            let first = self.numbers.add(self.part.hashes.len());
+            number(first, &self.part.hashes, &mut self.numbers);
+        }
+        Cuts::Fixed { size }
+    }
+
+    fn cut_strings(
+        &mut self,
+        contents: &[u8],
+        entsize: u32,
+        seed: u64,
+        mut number: impl FnMut(usize, &[Hash], &mut Numbers),
+    ) -> Cuts {
+        self.ends.clear();
+        self.blocks.clear();
+        let (mut start, mut length) = (0, PART);
+        while start < contents.len() {
+            let part = &contents[start..contents.len().min(start + length)];
+            let covered = split_and_hash(part, entsize as usize, seed, &mut self.part);
+            if covered == 0 {
+                // No string ends here: it is a long one, or what is left ends no string and is no piece.
+                if start + length >= contents.len() {
+                    break;
+                }
+                length *= 2;
+                continue;
+            }
+            let first = self.numbers.add(self.part.hashes.len());
+            let ends = self.part.ends.iter().map(|end| Bound::new(start as u32 + end));
+            self.ends.extend(ends);
+            index_blocks(&self.ends, first, &mut self.blocks);
+            number(first, &self.part.hashes, &mut self.numbers);
+            (start, length) = (start + covered, PART);
+        }
+        self.ends.extend([Bound::MAX; Bound::WINDOW]);
+        Cuts::Strings { blocks: self.blocks.as_slice().into(), ends: self.ends.as_slice().into() }
     }
 }
 
 impl Pieces {
-    /// Splits a section of strings or records of `entsize` bytes and hashes its pieces, which `scratch` then holds.
-    pub(super) fn split(section: &Section, entsize: u32, seed: u64, scratch: &mut Scratch) -> Pieces {
-        let Scratch { split, blocks } = scratch;
-        if section.has(SHF_STRINGS) {
-            split_and_hash(section.contents(), entsize as usize, seed, split);
-            index_blocks(&split.ends, blocks);
-            return Pieces::of_strings(&split.ends, blocks);
-        }
-        hash_records(section.contents(), entsize as usize, seed, &mut split.hashes);
-        Pieces::of_records(entsize, split.hashes.len())
-    }
-
-    fn of_strings(ends: &[u32], blocks: &[u32]) -> Pieces {
-        let mut bounds = Vec::with_capacity(ends.len() + Bound::WINDOW);
-        bounds.extend(ends.iter().map(|end| Bound::new(*end)));
-        bounds.extend([Bound::MAX; Bound::WINDOW]);
-        Pieces::new(Cuts::Strings { blocks: blocks.into(), ends: bounds.into() }, ends.len())
-    }
-
-    fn of_records(size: u32, count: usize) -> Pieces {
-        Pieces::new(Cuts::Fixed { size: size.max(1) }, count)
-    }
-
-    fn new(cuts: Cuts, count: usize) -> Pieces {
-        Pieces { cuts, moves: vec![0; count].into(), owned: vec![0; count.div_ceil(64)] }
+    fn new(cuts: Cuts, numbers: &Numbers) -> Pieces {
+        Pieces { cuts, moves: numbers.by_piece.as_slice().into(), owned: numbers.owned.as_slice().into() }
     }
 
     /// Number of pieces.
@@ -106,10 +180,6 @@ impl Pieces {
     pub(super) fn number(&self, piece: usize) -> u32 {
         self.moves[piece]
     }
-    /// Gives a piece its number.
-    pub(super) fn set_number(&mut self, piece: usize, number: u32) {
-        self.moves[piece] = number;
-    }
 
     /// Puts in the place of numbers how far pieces moved: `offset` says where the piece of a number is.
     pub(super) fn set_moves(&mut self, offset: impl Fn(u32) -> u32) {
@@ -132,11 +202,9 @@ impl Pieces {
         }
     }
 
-    /// Says that this section is the first to have the piece, or (`false`) that it is not after all.
-    pub(super) fn set_owner(&mut self, piece: usize, is_owner: bool) {
-        let bit = 1 << (piece % 64);
-        let word = &mut self.owned[piece / 64];
-        *word = if is_owner { *word | bit } else { *word & !bit };
+    /// Says that this section is not the first to have the piece after all.
+    pub(super) fn disown(&mut self, piece: usize) {
+        self.owned[piece / 64] &= !(1 << (piece % 64));
     }
 
     /// Runs of consecutive pieces this section is the first to have.
@@ -199,11 +267,10 @@ impl Lookup<'_> {
     }
 }
 
-/// Fills `blocks` with the piece that the first byte of each block belongs to.
-fn index_blocks(ends: &[u32], blocks: &mut Vec<u32>) {
-    blocks.clear();
-    for (piece, end) in ends.iter().enumerate() {
-        let until = u64::from(*end).div_ceil(1 << BLOCK_LOG2) as usize;
+/// Adds to `blocks` the piece that the first byte of each block belongs to, for the pieces from `first` on.
+fn index_blocks(ends: &[Bound], first: usize, blocks: &mut Vec<u32>) {
+    for (piece, end) in ends.iter().enumerate().skip(first) {
+        let until = u64::from(end.number()).div_ceil(1 << BLOCK_LOG2) as usize;
         if blocks.len() < until {
             blocks.resize(until, piece as u32);
         }
@@ -234,19 +301,38 @@ mod tests {
         (0..pieces.len()).find(|n| (1000 * *n as u32).wrapping_sub(start(*n)) == moved).unwrap()
     }
 
-    fn numbered(mut pieces: Pieces) -> Pieces {
-        (0..pieces.len()).for_each(|piece| pieces.set_number(piece, piece as u32));
+    fn moved(mut pieces: Pieces) -> Pieces {
         pieces.set_moves(|number| 1000 * number);
         pieces
+    }
+
+    /// Pieces whose numbers are their indices.
+    fn numbers(count: usize, owned: &[usize]) -> Numbers {
+        let mut numbers = Numbers::default();
+        numbers.add(count);
+        (0..count).for_each(|piece| numbers.set(piece, piece as u32, owned.contains(&piece)));
+        numbers
+    }
+
+    fn cut(contents: &'static [u8], flags: u32, entsize: u32) -> (Pieces, Vec<Hash>) {
+        let mut all = Vec::new();
+        let section = Section::ignored(flags, contents);
+        let pieces = Cutter::default().cut(&section, entsize, 1, |first, hashes, numbers| {
+            assert_eq!(first, all.len());
+            all.extend_from_slice(hashes);
+            (first..all.len()).for_each(|piece| numbers.set(piece, piece as u32, true));
+        });
+        (pieces, all)
     }
 
     #[test]
     fn every_offset_is_found() {
         // Short strings, empty ones, and one of several blocks.
         let ends = [1u32, 2, 3, 4, 5, 6, 7, 40, 127, 128, 129, 130, 600, 601, 640];
-        let mut blocks = Vec::new();
-        index_blocks(&ends, &mut blocks);
-        let pieces = numbered(Pieces::of_strings(&ends, &blocks));
+        let mut contents = vec![b'x'; 640];
+        ends.iter().for_each(|end| contents[*end as usize - 1] = 0);
+        let (pieces, _) = cut(contents.leak(), SHF_STRINGS, 1);
+        let pieces = moved(pieces);
         for offset in 0..640u32 {
             let expected = ends.iter().position(|end| *end > offset).unwrap();
             assert_eq!(found(&pieces, offset.into()), expected, "{offset}");
@@ -256,10 +342,42 @@ mod tests {
         }
     }
 
+    #[test]
+    fn parts_make_no_difference() {
+        // Strings of all lengths, on both sides of where parts end; one is longer than several parts.
+        let mut contents = Vec::new();
+        for n in 0..3 * PART / 200 {
+            contents.extend(std::iter::repeat_n(b'a' + (n % 26) as u8, n % 400));
+            contents.push(0);
+        }
+        contents.extend(vec![b'l'; 5 * PART]);
+        contents.extend(b"\0last\0");
+        let contents: &'static [u8] = contents.leak();
+        let (pieces, hashes) = cut(contents, SHF_STRINGS, 1);
+        let mut at_once = engine::simd::Pieces::default();
+        split_and_hash(contents, 1, 1, &mut at_once);
+        assert_eq!(hashes, at_once.hashes);
+        assert_eq!(pieces.len(), hashes.len());
+        assert!(pieces.owned_runs().eq(std::iter::once(0..hashes.len())));
+        let ends: Vec<u32> = (0..pieces.len()).map(|piece| pieces.range(piece).end as u32).collect();
+        assert_eq!(ends, at_once.ends);
+
+        let (records, hashes) = cut(&contents[..contents.len() / 24 * 24], 0, 24);
+        let mut at_once = Vec::new();
+        hash_records(contents, 24, 1, &mut at_once);
+        assert_eq!((records.len(), hashes), (contents.len() / 24, at_once));
+    }
+
+    #[test]
+    fn what_no_terminator_ends_is_no_piece() {
+        for entsize in [1, 2, 4, 3] {
+            let (pieces, hashes) = cut(&[b'x'; 3 * PART], SHF_STRINGS, entsize);
+            assert!(pieces.is_empty() && hashes.is_empty());
+        }
+    }
+
     fn of_bits(count: usize, owned: &[usize]) -> Pieces {
-        let mut pieces = Pieces::of_records(4, count);
-        owned.iter().for_each(|piece| pieces.set_owner(*piece, true));
-        pieces
+        Pieces::new(Cuts::Fixed { size: 4 }, &numbers(count, owned))
     }
 
     #[test]
@@ -276,13 +394,13 @@ mod tests {
     #[test]
     fn an_owner_can_lose_its_piece() {
         let mut pieces = of_bits(10, &[1, 4, 5]);
-        pieces.set_owner(4, false);
+        pieces.disown(4);
         assert_eq!(pieces.owned_runs().collect::<Vec<_>>(), [1..2, 5..6]);
     }
 
     #[test]
     fn offsets_behind_the_end_belong_to_the_last_piece() {
-        let pieces = numbered(of_bits(3, &[]));
+        let pieces = moved(of_bits(3, &[]));
         assert_eq!([0, 3, 4, 11, 12, u64::MAX].map(|offset| found(&pieces, offset)), [0, 0, 1, 2, 2, 2]);
     }
 }

@@ -103,15 +103,15 @@ impl Piece {
     }
 }
 
-/// The pieces of a section in the order of their shards. Its memory is used again for the next section.
+/// The pieces of a part of a section in the order of their shards. Its memory is used again for the next section.
 #[derive(Debug, Default)]
 pub(super) struct ByShard {
     pieces: Vec<Piece>,
 }
 
 impl ByShard {
-    /// Sorts by shard; the pieces of shard `i` are at `starts[i]..starts[i + 1]`.
-    fn sort(&mut self, hashes: &[Hash]) -> [u32; SHARDS + 1] {
+    /// Sorts pieces from `first` on by shard; the pieces of shard `i` are at `starts[i]..starts[i + 1]`.
+    fn sort(&mut self, first: usize, hashes: &[Hash]) -> [u32; SHARDS + 1] {
         let mut starts = [0u32; SHARDS + 1];
         for hash in hashes {
             starts[shard_of(hash) + 1] += 1;
@@ -123,9 +123,9 @@ impl ByShard {
             self.pieces.resize(hashes.len(), Piece::default());
         }
         let mut next = starts;
-        for (index, hash) in hashes.iter().enumerate() {
+        for (index, hash) in (first as u32..).zip(hashes) {
             let cursor = &mut next[shard_of(hash)];
-            let piece = Piece { tag: hash[0], tag_low: hash[1] as u32, index: index as u32 };
+            let piece = Piece { tag: hash[0], tag_low: hash[1] as u32, index };
             self.pieces[*cursor as usize] = piece;
             *cursor += 1;
         }
@@ -141,17 +141,18 @@ impl Table {
         Table { shards: (0..SHARDS).map(|_| Mutex::new(Shard::new(first))).collect() }
     }
 
-    /// Numbers the pieces of a section: `tell` hears of each piece its number, and whether nobody before had it, as
-    /// far as is known yet.
+    /// Numbers the pieces of a section from `first` on: `tell` hears of each piece its number, and whether nobody before
+    /// had it, as far as is known yet.
     pub(super) fn insert(
         &self,
         section: u32,
+        first: usize,
         hashes: &[Hash],
         scratch: &mut ByShard,
         mut tell: impl FnMut(usize, u32, bool),
     ) {
         // Pieces of each shard, together: one lock a shard, not one a piece.
-        let starts = scratch.sort(hashes);
+        let starts = scratch.sort(first, hashes);
         for (shard_index, range) in starts.windows(2).enumerate() {
             let pieces = &scratch.pieces[range[0] as usize..range[1] as usize];
             if pieces.is_empty() {
@@ -202,7 +203,7 @@ mod tests {
         let mut scratch = ByShard::default();
         let mut insert = |section, hashes: &[Hash]| {
             let (mut numbers, mut owned) = (vec![0; hashes.len()], Vec::new());
-            table.insert(section, hashes, &mut scratch, |piece, number, is_first| {
+            table.insert(section, 0, hashes, &mut scratch, |piece, number, is_first| {
                 numbers[piece] = number;
                 if is_first {
                     owned.push(piece as u32);

@@ -7,7 +7,7 @@ use super::{MappedInput, is_excluded};
 use crate::config::Config;
 use crate::elf::{self, Ehdr, Shdr, Sym, c_string, range, slice_of};
 use crate::intern::NameSink;
-use crate::model::{Group, Object, VersionedName};
+use crate::model::{Group, Object, SymbolId, VersionedName};
 use object::LittleEndian as LE;
 use object::elf::{
     ELFCLASS64, ELFDATA2LSB, EM_X86_64, ET_REL, GRP_COMDAT, SHF_ALLOC, SHF_EXCLUDE, SHN_LORESERVE, SHN_UNDEF,
@@ -250,7 +250,8 @@ fn read_groups(object: &mut Object, names: &mut NameSink) -> Result<(), String> 
             check_symbols(object, symbol..symbol + 1)?;
             names.push_bytes(group_signature(object, symbol));
         }
-        object.groups.push(Group::listed(if is_global { symbol as u32 } else { 0 }, members));
+        let signature = if is_global { SymbolId(symbol as u32) } else { SymbolId::NONE };
+        object.groups.push(Group { signature, section: index as u32 });
     }
     Ok(())
 }

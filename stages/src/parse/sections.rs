@@ -425,7 +425,7 @@ fn find_companions(object: &mut Object) {
         let sections = &object.sections;
         let is_loaded =
             |m: &u32| sections[*m as usize].is_alloc() && sections[*m as usize].kind != SectionKind::Ignored;
-        let loaded: Vec<u32> = group.members().filter(is_loaded).collect();
+        let loaded: Vec<u32> = object.members_of(group).filter(is_loaded).collect();
         for member in &loaded {
             pairs.extend(loaded.iter().filter(|other| *other != member).map(|other| (*member, *other)));
         }

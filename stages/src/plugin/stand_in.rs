@@ -264,7 +264,7 @@ mod tests {
         assert_eq!(object.first_global as usize, COUNT + 1);
         for n in [0, 1, COUNT - 1] {
             let section = object.symbol_section(COUNT + 1 + n);
-            assert_eq!(object.groups[n].members().collect::<Vec<_>>(), [section]);
+            assert_eq!(object.members_of(&object.groups[n]).collect::<Vec<_>>(), [section]);
         }
     }
 

@@ -23,7 +23,7 @@ pub(super) fn elect(cx: &Cx, inputs: &Inputs, live: &[bool], bound: usize) -> Ve
         let Some(object) = live_object(i) else { return };
         for group in &object.groups {
             if winner[group.signature.index()].load(Ordering::Relaxed) != object.id.0 {
-                for member in group.members() {
+                for member in object.members_of(group) {
                     discarded[object.section_id(member as usize).index()].store(true, Ordering::Relaxed);
                 }
             }
