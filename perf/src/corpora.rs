@@ -15,7 +15,7 @@ use crate::tools::Recorder;
 mod clangtool;
 mod cpp_debug;
 mod hello;
-mod monorepo;
+pub mod monorepo;
 mod service;
 
 /// A workload that can be built.

@@ -10,6 +10,7 @@ mod linkers;
 mod machine;
 mod measure;
 mod compare;
+mod growth;
 mod instructions;
 mod report;
 mod plot;
@@ -46,6 +47,8 @@ enum Task {
     Compare(CompareOptions),
     /// What traces cost, and whether their predictions come true.
     Traces(TracesOptions),
+    /// What more and more objects of the same kind cost, each.
+    Growth(GrowthOptions),
     /// Draw a result of `compare` as SVG files.
     Plot(PlotOptions),
     /// Count the instructions of small links (with valgrind) and compare with the figures that are kept.
@@ -143,6 +146,33 @@ struct TracesOptions {
 }
 
 #[derive(Args)]
+struct GrowthOptions {
+    /// The manifold to measure [default: the one built beside this program].
+    #[arg(long, value_name = "PATH")]
+    manifold: Option<PathBuf>,
+
+    /// Another linker to measure.
+    #[arg(long = "peer", value_name = "NAME=PATH")]
+    peers: Vec<String>,
+
+    /// About how many objects to link.
+    #[arg(long, value_delimiter = ',', default_value = "1000,5000,10000,20000")]
+    objects: Vec<usize>,
+
+    /// The number of threads.
+    #[arg(long, default_value_t = 1)]
+    threads: u32,
+
+    /// Measurements of each.
+    #[arg(long, default_value_t = 5)]
+    runs: u32,
+
+    /// Folder for outputs.
+    #[arg(long, value_name = "FOLDER", default_value = "/dev/shm")]
+    place: PathBuf,
+}
+
+#[derive(Args)]
 struct PlotOptions {
     /// The result.json to draw; the pictures are put beside it [default: the last in the cache].
     result: Option<PathBuf>,
@@ -188,6 +218,7 @@ fn run() -> Result<()> {
         Task::Corpora(chosen) => build_corpora(&cache, &chosen),
         Task::Compare(chosen) => compare(&cache, &chosen),
         Task::Traces(chosen) => traces(&cache, chosen),
+        Task::Growth(chosen) => growth(&cache, chosen),
         Task::Plot(chosen) => plot(&cache, chosen.result),
         Task::Instructions(chosen) => instructions(&cache, &chosen),
     }
@@ -286,6 +317,27 @@ fn traces(cache: &corpora::Cache, chosen: TracesOptions) -> Result<()> {
         runs: chosen.runs,
     };
     println!("{}", traces::run(&plan)?);
+    Ok(())
+}
+
+/// Measures how links grow and shows what came out.
+fn growth(cache: &corpora::Cache, mut chosen: GrowthOptions) -> Result<()> {
+    ensure!(chosen.runs > 0, "--runs must be at least 1");
+    let names = [corpora::monorepo::TWENTY_THOUSAND.name.to_owned()];
+    let corpus = cache.built(&names)?.pop().context("there is no such workload")?;
+    chosen.objects.sort_unstable();
+    chosen.objects.dedup();
+    let peers = chosen.peers.iter().map(|text| Linker::given(text));
+    let plan = growth::Plan {
+        linkers: std::iter::once(own(chosen.manifold.as_deref())).chain(peers).collect::<Result<_>>()?,
+        corpus,
+        objects: chosen.objects,
+        place: fs::canonicalize(&chosen.place)
+            .with_context(|| format!("there is no {}", chosen.place.display()))?,
+        threads: chosen.threads,
+        runs: chosen.runs,
+    };
+    println!("{}", growth::run(&plan)?);
     Ok(())
 }
 

@@ -82,6 +82,7 @@ fn build(cache: &Cache, workload: &Workload, objects: usize) -> Result<()> {
         for member in members {
             let bytes = fs::read(base.join(&member.name))?;
             let file = member.name.replacen("in/", &format!("in/{}-", number + 1), 1);
+            debug_assert_eq!(round_of(&file), number + 1);
             let copy = rename(&bytes, &renamed, &suffix).with_context(|| member.name.clone())?;
             fs::write(corpus.join(&file), copy)?;
             copies.push(file);
@@ -93,6 +94,12 @@ fn build(cache: &Cache, workload: &Workload, objects: usize) -> Result<()> {
     fs::write(corpus.join("link.rsp"), response)?;
     Corpus::describe(&corpus, workload.about, runs(&["--self-check"], "self-check passed"), 1)?;
     Ok(())
+}
+
+/// The round of copies that a word of the link is of; 0 if it is no copy.
+pub fn round_of(word: &str) -> usize {
+    let number = word.strip_prefix("in/").and_then(|name| name.split_once('-'));
+    number.and_then(|(number, _)| number.parse().ok()).unwrap_or(0)
 }
 
 /// Reads what each object defines. A name that is in a COMDAT group anywhere is not a sole definition.
