@@ -1,10 +1,9 @@
 //! A mergeable section as pieces: where each starts, and which piece an offset falls into.
 //!
-//! The map from offsets to pieces is an index of blocks: for every block of 128 bytes the piece its first byte lies in.
-//! From there a lookup compares with the ends of the next sixteen pieces at once, without a branch. Strings are half a
-//! block long in the mean, but the short ones are asked for most: of a block's strings four are enough for half of the
-//! lookups, sixteen for 98 in 100. All of it takes half the memory of a bitmap of ends with ranks, which matters more
-//! than the instructions: the tables of one object are read long after they were made.
+//! The map from offsets to pieces is an index of blocks: for every block of 256 bytes the piece its first byte lies in.
+//! From there a lookup compares with the ends of the next sixteen pieces at once, without a branch. Strings are a quarter
+//! of a block long in the mean, and sixteen are nearly always enough. All of it takes less than half the memory of a bitmap of
+//! ends with ranks, which matters more than the instructions: the tables of one object are read long after they were made.
 
 use crate::model::Section;
 use engine::simd::{Bound, Hash, hash_records, split_and_hash};
