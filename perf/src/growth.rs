@@ -14,7 +14,7 @@ use anyhow::{Context, Result, ensure};
 use crate::arguments::{quoted, split};
 use crate::corpora::monorepo::round_of;
 use crate::corpus::Corpus;
-use crate::linkers::{Linker, Mode};
+use crate::linkers::Linker;
 use crate::measure::{self, Cost};
 use crate::report::Summary;
 use crate::scratch::Scratch;
@@ -46,24 +46,22 @@ struct Length {
 pub fn run(plan: &Plan) -> Result<String> {
     measure::adopt_orphans()?;
     let scratch = Scratch::under(&plan.place, "growth")?;
-    let lengths: Vec<Length> = plan
-        .objects
-        .iter()
-        .map(|objects| cut(&plan.corpus, *objects, scratch.path()))
-        .collect::<Result<_>>()?;
+    let words = split(&fs::read_to_string(plan.corpus.directory.join("link.rsp"))?)?;
+    let length = |objects: &usize| cut(&plan.corpus, &words, *objects, scratch.path());
+    let lengths: Vec<Length> = plan.objects.iter().map(length).collect::<Result<_>>()?;
     let mut text = format!(
         "# Growth of {}, threads: {}, {} runs of each in turns\n",
         plan.corpus.name, plan.threads, plan.runs
     );
     let mut costs = vec![vec![Vec::new(); lengths.len()]; plan.linkers.len()];
     for round in 0..=plan.runs {
-        for (length, of_length) in lengths.iter().enumerate().map(|(n, length)| (length, n)) {
+        for (n, length) in lengths.iter().enumerate() {
             for (linker, costs) in plan.linkers.iter().zip(&mut costs) {
                 let cost = link(plan, linker, length, scratch.path(), round == 0)
                     .with_context(|| format!("{} of {} objects", linker.name, length.objects))?;
                 // The first round warms up.
                 if round > 0 {
-                    costs[of_length].push(cost);
+                    costs[n].push(cost);
                 }
             }
         }
@@ -74,9 +72,8 @@ pub fn run(plan: &Plan) -> Result<String> {
     Ok(text)
 }
 
-/// The program with whole rounds of copies up to a number of objects, in a folder of its own.
-fn cut(whole: &Corpus, objects: usize, folder: &Path) -> Result<Length> {
-    let words = split(&fs::read_to_string(whole.directory.join("link.rsp"))?)?;
+/// The program, linked by these words, with whole rounds of copies up to a number of objects, in a folder of its own.
+fn cut(whole: &Corpus, words: &[String], objects: usize, folder: &Path) -> Result<Length> {
     let is_object = |word: &&String| word.ends_with(".o");
     let of_round =
         |round: usize| words.iter().filter(is_object).filter(|word| round_of(word) == round).count();
@@ -85,7 +82,7 @@ fn cut(whole: &Corpus, objects: usize, folder: &Path) -> Result<Length> {
     let last = objects.saturating_sub(originals).div_ceil(copies);
     let kept: Vec<&String> = words.iter().filter(|word| round_of(word) <= last).collect();
 
-    let directory = folder.join(format!("{objects}"));
+    let directory = folder.join(objects.to_string());
     fs::create_dir_all(&directory)?;
     symlink(whole.directory.join("in"), directory.join("in"))?;
     let response: String = kept.iter().map(|word| quoted(word) + "\n").collect();
@@ -100,8 +97,8 @@ fn cut(whole: &Corpus, objects: usize, folder: &Path) -> Result<Length> {
 fn link(plan: &Plan, linker: &Linker, length: &Length, folder: &Path, is_first: bool) -> Result<Cost> {
     let output = folder.join("out");
     let _ = fs::remove_file(&output);
-    let mode = *linker.modes().last().unwrap_or(&Mode::Usual);
-    let cost = measure::measure(&mut linker.command(&length.corpus, &output, plan.threads, mode))?;
+    let mut command = linker.command(&length.corpus, &output, plan.threads, linker.alone());
+    let cost = measure::measure(&mut command)?;
     if is_first {
         length.corpus.verify(&output)?;
     }

@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::corpus::Corpus;
-use crate::linkers::{Linker, Mode};
+use crate::linkers::Linker;
 use crate::scratch::Scratch;
 
 /// By how much a count may exceed the one that was kept: names are hashed with a key of their own in every run, so
@@ -106,8 +106,7 @@ fn rise(count: u64, before: u64) -> f64 {
 
 fn count(linker: &Linker, corpus: &Corpus) -> Result<u64> {
     let scratch = Scratch::under(&std::env::temp_dir(), "instructions")?;
-    let mode = *linker.modes().last().unwrap_or(&Mode::Usual);
-    let plain = linker.command(corpus, &scratch.path().join("out"), 1, mode);
+    let plain = linker.command(corpus, &scratch.path().join("out"), 1, linker.alone());
     let mut command = Command::new("valgrind");
     command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(plain.get_program());
     command.args(plain.get_args()).current_dir(&corpus.directory);

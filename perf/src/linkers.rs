@@ -93,6 +93,11 @@ impl Linker {
         if self.forks { &[Mode::Usual, Mode::NoFork] } else { &[Mode::Usual] }
     }
 
+    /// The way to run it in one process, if it has such.
+    pub fn alone(&self) -> Mode {
+        if self.forks { Mode::NoFork } else { Mode::Usual }
+    }
+
     /// Whether it can be told how many threads to use; if not it has one.
     pub fn has_threads(&self) -> bool {
         self.family != Family::Gnu

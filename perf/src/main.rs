@@ -263,8 +263,7 @@ fn compare(cache: &corpora::Cache, chosen: &CompareOptions) -> Result<()> {
     } else {
         let place = |text: &String| {
             let (name, folder) = text.split_once('=').with_context(|| format!("{text}: give NAME=FOLDER"))?;
-            let folder = fs::canonicalize(folder).with_context(|| format!("there is no {folder}"))?;
-            Ok((name.to_owned(), folder))
+            Ok((name.to_owned(), self::folder(Path::new(folder))?))
         };
         chosen.places.iter().map(place).collect::<Result<_>>()?
     };
@@ -293,10 +292,7 @@ fn instructions(cache: &corpora::Cache, chosen: &InstructionsOptions) -> Result<
     if names.is_empty() {
         names = ["hello-c", "hello-rust"].map(str::to_owned).into();
     }
-    let mut linkers = vec![own(chosen.manifold.as_deref())?];
-    for text in &chosen.peers {
-        linkers.push(Linker::given(text)?);
-    }
+    let linkers = own_and_given(chosen.manifold.as_deref(), &chosen.peers)?;
     let file = instructions::kept();
     let older = instructions::Figures::read(&file)?;
     let figures = instructions::Figures::count(&linkers, &cache.built(&names)?)?;
@@ -311,8 +307,7 @@ fn traces(cache: &corpora::Cache, chosen: TracesOptions) -> Result<()> {
         manifold: own(chosen.manifold.as_deref())?.path,
         baseline: chosen.baseline.map(fs::canonicalize).transpose().context("there is no such baseline")?,
         corpora: cache.built(&chosen.names)?,
-        place: fs::canonicalize(&chosen.place)
-            .with_context(|| format!("there is no {}", chosen.place.display()))?,
+        place: folder(&chosen.place)?,
         threads: chosen.threads,
         runs: chosen.runs,
     };
@@ -327,13 +322,11 @@ fn growth(cache: &corpora::Cache, mut chosen: GrowthOptions) -> Result<()> {
     let corpus = cache.built(&names)?.pop().context("there is no such workload")?;
     chosen.objects.sort_unstable();
     chosen.objects.dedup();
-    let peers = chosen.peers.iter().map(|text| Linker::given(text));
     let plan = growth::Plan {
-        linkers: std::iter::once(own(chosen.manifold.as_deref())).chain(peers).collect::<Result<_>>()?,
+        linkers: own_and_given(chosen.manifold.as_deref(), &chosen.peers)?,
         corpus,
         objects: chosen.objects,
-        place: fs::canonicalize(&chosen.place)
-            .with_context(|| format!("there is no {}", chosen.place.display()))?,
+        place: folder(&chosen.place)?,
         threads: chosen.threads,
         runs: chosen.runs,
     };
@@ -357,6 +350,17 @@ fn own(path: Option<&Path>) -> Result<Linker> {
     let beside = env::current_exe()?.with_file_name("manifold");
     Linker::at("manifold", path.unwrap_or(&beside))
         .context("build manifold first (cargo build --release), or say --manifold PATH or --no-manifold")
+}
+
+/// manifold first, then the linkers that were given.
+fn own_and_given(manifold: Option<&Path>, peers: &[String]) -> Result<Vec<Linker>> {
+    let peers = peers.iter().map(|text| Linker::given(text));
+    std::iter::once(own(manifold)).chain(peers).collect()
+}
+
+/// A folder that is there, by its full path.
+fn folder(path: &Path) -> Result<PathBuf> {
+    fs::canonicalize(path).with_context(|| format!("there is no {}", path.display()))
 }
 
 /// manifold first, then the peers.

@@ -44,6 +44,14 @@ pub fn range(data: &'static [u8], offset: u64, size: u64) -> Option<&'static [u8
     data.get(start..end)
 }
 
+/// The bytes of a section, of which SHT_NOBITS has none; `None` if they lie outside the file.
+pub fn section_bytes(data: &'static [u8], header: &Shdr) -> Option<&'static [u8]> {
+    if header.sh_type.get(LE) == object::elf::SHT_NOBITS {
+        return Some(&[]);
+    }
+    range(data, header.sh_offset.get(LE), header.sh_size.get(LE))
+}
+
 /// The section headers of a file; `None` if they lie outside it. More than fit 16 bits are counted in the first of them
 /// (gABI, "ELF Header").
 pub fn section_headers(data: &'static [u8], header: &Ehdr) -> Option<&'static [Shdr]> {

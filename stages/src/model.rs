@@ -240,14 +240,10 @@ impl Object {
         u32::try_from(self.headers[section].sh_entsize.get(LE)).unwrap_or(0)
     }
     /// The texts in a section, each of which ends with a zero byte, as they stand in the file: sections of archive members
-    /// are read late. None if the section is not in the file.
+    /// are read late. There are none if the section is not in the file.
     pub fn texts(&self, section: usize) -> impl Iterator<Item = &'static [u8]> + use<> {
-        let contents = self.stored(&self.headers[section]);
+        let contents = crate::elf::section_bytes(self.data, &self.headers[section]).unwrap_or_default();
         contents.split(|byte| *byte == 0).filter(|text| !text.is_empty())
-    }
-    /// The bytes that a header names; none if they are not in the file.
-    fn stored(&self, header: &Shdr) -> &'static [u8] {
-        crate::elf::range(self.data, header.sh_offset.get(LE), header.sh_size.get(LE)).unwrap_or_default()
     }
     /// The relocations that apply to a section.
     pub fn relocations(&self, section: &Section) -> &'static [Rela] {
@@ -288,9 +284,11 @@ impl Object {
     pub fn members_of(&self, group: &Group) -> impl Iterator<Item = u32> + use<> {
         let header = &self.headers[group.section as usize];
         let is_listed = header.sh_type.get(LE) == object::elf::SHT_GROUP;
-        let contents = if is_listed { self.stored(header) } else { &[] };
-        let words: &[object::U32<LE>] = crate::elf::slice_of(contents);
-        let alone = if is_listed { None } else { Some(group.section) };
+        let (contents, alone) = match is_listed {
+            true => (crate::elf::section_bytes(self.data, header), None),
+            false => (None, Some(group.section)),
+        };
+        let words: &[object::U32<LE>] = crate::elf::slice_of(contents.unwrap_or_default());
         // The first word is the group's flags.
         words.iter().skip(1).map(|index| index.get(LE)).chain(alone)
     }

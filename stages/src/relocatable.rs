@@ -180,8 +180,9 @@ impl Image<'_> {
     /// Makes the bytes of a run of items. What lies between them stays zero.
     fn fill(&self, items: &[Item], out: &mut [u8]) {
         out.fill(0);
+        let start = range_of(items).start;
         for item in items {
-            let from = (item.offset - range_of(items).start) as usize;
+            let from = (item.offset - start) as usize;
             self.fill_item(item.what, &mut out[from..from + item.size as usize]);
         }
     }

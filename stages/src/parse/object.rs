@@ -5,13 +5,13 @@
 use super::sections::{self, SHT_LLVM_DEPENDENT_LIBRARIES, SHT_LLVM_LTO};
 use super::{MappedInput, is_excluded};
 use crate::config::Config;
-use crate::elf::{self, Ehdr, Shdr, Sym, c_string, range, slice_of};
+use crate::elf::{self, Ehdr, Shdr, Sym, c_string, section_bytes, slice_of};
 use crate::intern::NameSink;
 use crate::model::{Group, Object, SymbolId, VersionedName};
 use object::LittleEndian as LE;
 use object::elf::{
     ELFCLASS64, ELFDATA2LSB, EM_X86_64, ET_REL, GRP_COMDAT, SHF_ALLOC, SHF_EXCLUDE, SHN_LORESERVE, SHN_UNDEF,
-    SHN_XINDEX, SHT_GROUP, SHT_NOBITS, SHT_SYMTAB, SHT_SYMTAB_SHNDX,
+    SHN_XINDEX, SHT_GROUP, SHT_SYMTAB, SHT_SYMTAB_SHNDX,
 };
 use std::ops::Range;
 
@@ -166,13 +166,6 @@ fn section_names(data: &'static [u8], header: &Ehdr, headers: &[Shdr]) -> Result
     }
     let shdr = headers.get(index as usize).ok_or("index of the section name table is out of range")?;
     section_bytes(data, shdr).ok_or_else(|| "section name table lies outside the file: truncated?".into())
-}
-
-pub(super) fn section_bytes(data: &'static [u8], shdr: &Shdr) -> Option<&'static [u8]> {
-    if shdr.sh_type.get(LE) == SHT_NOBITS {
-        return Some(&[]);
-    }
-    range(data, shdr.sh_offset.get(LE), shdr.sh_size.get(LE))
 }
 
 fn read_symbols(object: &mut Object, symtab: usize, shndx: Option<usize>) -> Result<(), String> {

@@ -5,10 +5,10 @@ use super::apart::keep_apart;
 use super::names::{
     CommonOutput, KeptPrefixes, PLAIN_TEXT, array_order, is_debug_name, is_stripped, output_name, text_order,
 };
-use super::object::{check_symbols, section_bytes};
+use super::object::check_symbols;
 use crate::config::{Config, OutputKind};
 use crate::elf::crel::SHT_CREL;
-use crate::elf::{self, Rela, Shdr, c_string};
+use crate::elf::{self, Rela, Shdr, c_string, section_bytes};
 use crate::model::{Object, OutputName, Section, SectionKind};
 use object::LittleEndian as LE;
 use object::elf::{

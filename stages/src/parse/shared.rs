@@ -2,13 +2,13 @@
 //! LSB, "Symbol Versioning").
 
 use super::MappedInput;
-use crate::elf::{self, Ehdr, Phdr, Shdr, Sym, c_string, range, slice_of};
+use crate::elf::{self, Ehdr, Phdr, Shdr, Sym, c_string, range, section_bytes, slice_of};
 use crate::intern::NameSink;
 use crate::model::{SharedObject, SharedSection, SharedSymbol, SymbolId};
 use object::LittleEndian as LE;
 use object::elf::{
     DT_NEEDED, DT_RPATH, DT_RUNPATH, DT_SONAME, ELFCLASS64, ELFDATA2LSB, EM_X86_64, PT_GNU_RELRO, SHF_ALLOC,
-    SHF_WRITE, SHN_UNDEF, SHT_DYNAMIC, SHT_DYNSYM, SHT_GNU_VERDEF, SHT_GNU_VERSYM, SHT_NOBITS, STB_LOCAL,
+    SHF_WRITE, SHN_UNDEF, SHT_DYNAMIC, SHT_DYNSYM, SHT_GNU_VERDEF, SHT_GNU_VERSYM, STB_LOCAL,
 };
 
 /// The bit of a version index that hides a symbol from plain references.
@@ -79,11 +79,7 @@ fn section_headers(data: &'static [u8], header: &Ehdr) -> Result<&'static [Shdr]
 }
 
 fn bytes_of(data: &'static [u8], shdr: &Shdr) -> Result<&'static [u8], String> {
-    if shdr.sh_type.get(LE) == SHT_NOBITS {
-        return Ok(&[]);
-    }
-    range(data, shdr.sh_offset.get(LE), shdr.sh_size.get(LE))
-        .ok_or_else(|| "a section lies outside the file: truncated?".into())
+    section_bytes(data, shdr).ok_or_else(|| "a section lies outside the file: truncated?".into())
 }
 
 fn linked_bytes(data: &'static [u8], headers: &'static [Shdr], shdr: &Shdr) -> Result<&'static [u8], String> {

@@ -1,8 +1,8 @@
 //! LDPT_GET_INPUT_SECTION_*: what a plugin may ask of the sections of the file it is offered.
 
-use crate::elf::{Ehdr, Shdr, c_string, range, section_headers};
+use crate::elf::{Ehdr, Shdr, c_string, range, section_bytes, section_headers};
 use object::LittleEndian as LE;
-use object::elf::{SHN_XINDEX, SHT_NOBITS};
+use object::elf::SHN_XINDEX;
 
 /// The section headers of an object, and their names.
 #[derive(Debug, Clone, Copy)]
@@ -46,11 +46,7 @@ impl Sections {
 
     /// The bytes of a section.
     pub fn contents(&self, index: u32) -> Option<&'static [u8]> {
-        let header = self.header(index)?;
-        if header.sh_type.get(LE) == SHT_NOBITS {
-            return Some(&[]);
-        }
-        range(self.data, header.sh_offset.get(LE), header.sh_size.get(LE))
+        section_bytes(self.data, self.header(index)?)
     }
 }
 
