@@ -125,6 +125,7 @@ fn linked(config: &mut Config, watch: &Watch) -> (Outcome, &'static str) {
     config.is_patient = config.threads.is_none();
     let claim = threads::claim(config.threads);
     config.threads = Some(claim.threads());
+    config.when_large = Some(memory::when_large(claim.threads()));
     let mut outcome = link(config, watch.tracer());
     if config.noinhibit_exec && outcome.succeeded {
         // The output was wanted in spite of these.

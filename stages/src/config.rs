@@ -268,6 +268,8 @@ pub struct Config {
     pub threads: Option<NonZeroUsize>,
     /// Nobody said how many: short work need not wake anybody.
     pub is_patient: bool,
+    /// What is to be told that this link is a large one, and what is large.
+    pub when_large: Option<WhenLarge>,
     /// `--error-limit`: how many errors to show, 0 for all. Default 20.
     pub error_limit: usize,
     /// `--fatal-warnings`.
@@ -288,6 +290,15 @@ pub struct Config {
     pub warn_textrel: bool,
     /// The linker's name and version, for `.comment`.
     pub producer: String,
+}
+
+/// Something that prepares for a link with much to read: the allocator, which a stage knows nothing of.
+#[derive(Debug, Clone, Copy)]
+pub struct WhenLarge {
+    /// Bytes of files from which on a link is large.
+    pub bytes: u64,
+    /// Called once, as soon as files of so many bytes have been mapped.
+    pub prepare: fn(),
 }
 
 /// The kind of ELF file to write.
@@ -757,6 +768,7 @@ impl Default for Config {
             stats: false,
             threads: None,
             is_patient: false,
+            when_large: None,
             error_limit: 20,
             fatal_warnings: false,
             noinhibit_exec: false,

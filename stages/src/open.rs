@@ -24,7 +24,7 @@ pub use search::loader_path;
 use self::ahead::{Ahead, Found, Members};
 use self::remap::{Remaps, Target};
 use crate::backrefs::Order;
-use crate::config::{Config, Input, InputName, Modifiers, OutputKind};
+use crate::config::{Config, Input, InputName, Modifiers, OutputKind, WhenLarge};
 use crate::context::Cx;
 use crate::elf::archive::{Archive, Contents};
 use crate::elf::identify::{FileKind, identify};
@@ -111,6 +111,8 @@ pub struct Opener<'a> {
     pool: &'a Pool,
     queue: VecDeque<Request>,
     ahead: Ahead,
+    /// What is still to be told that this link is a large one.
+    when_large: Option<WhenLarge>,
     library_paths: Vec<PathBuf>,
     remaps: Remaps,
     /// Libraries that objects have named so far.
@@ -149,6 +151,7 @@ impl<'a> Opener<'a> {
             pool,
             queue: queue.collect(),
             ahead: Ahead::default(),
+            when_large: config.when_large,
             library_paths: config.library_paths.clone(),
             remaps: Remaps::read(config, problems),
             dependencies: HashSet::new(),
@@ -206,6 +209,11 @@ impl<'a> Opener<'a> {
         }
         if paths.len() > 1 {
             self.ahead.look(self.pool, paths);
+        }
+        if let Some(WhenLarge { prepare, .. }) =
+            self.when_large.take_if(|large| self.ahead.mapped() >= large.bytes)
+        {
+            prepare();
         }
     }
 

@@ -25,6 +25,12 @@ pub(super) struct Found {
     pub members: Option<Result<Members, ArchiveError>>,
 }
 
+impl Found {
+    fn size(&self) -> u64 {
+        self.data.len() as u64
+    }
+}
+
 /// The members of an archive, with what those inside are; in a thin archive they are files of their own.
 pub(super) type Members = Vec<(Member<'static>, Option<FileKind>)>;
 
@@ -58,11 +64,14 @@ pub(super) fn members(data: &'static [u8], name: &str) -> Result<Members, Archiv
 
 /// The files that have been looked at and whose turn has not come, in the order in which it will.
 #[derive(Debug, Default)]
-pub(super) struct Ahead(VecDeque<(PathBuf, io::Result<Found>)>);
+pub(super) struct Ahead {
+    files: VecDeque<(PathBuf, io::Result<Found>)>,
+    mapped: u64,
+}
 
 impl Ahead {
     fn position(&self, path: &Path) -> Option<usize> {
-        self.0.iter().position(|(other, _)| is_same(other, path))
+        self.files.iter().position(|(other, _)| is_same(other, path))
     }
     /// Whether a file has been looked at.
     pub fn has(&self, path: &Path) -> bool {
@@ -71,19 +80,53 @@ impl Ahead {
     /// Looks at files.
     pub fn look(&mut self, pool: &Pool, paths: Vec<PathBuf>) {
         let found = pool.map("open", paths.len(), 1, |n| look(&paths[n]));
-        self.0.extend(paths.into_iter().zip(found));
+        self.mapped += found.iter().flatten().map(Found::size).sum::<u64>();
+        self.files.extend(paths.into_iter().zip(found));
+    }
+    /// Bytes of all files that have been looked at so far.
+    pub fn mapped(&self) -> u64 {
+        self.mapped
     }
     /// What a file is, which is looked at now unless that has been done.
     ///
     /// # Errors
     /// As [`super::map_file`].
     pub fn take(&mut self, path: &Path) -> io::Result<Found> {
-        let found = self.position(path).and_then(|n| self.0.remove(n));
-        found.map_or_else(|| look(path), |(_, found)| found)
+        if let Some((_, found)) = self.position(path).and_then(|n| self.files.remove(n)) {
+            return found;
+        }
+        let found = look(path)?;
+        self.mapped += found.size();
+        Ok(found)
     }
 }
 
 /// Whether two paths are spelled in the same way, which is quicker to tell than whether they are equal.
 pub(super) fn is_same(a: &Path, b: &Path) -> bool {
     a.as_os_str() == b.as_os_str()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_counted_whether_a_file_is_looked_at_ahead_or_in_its_turn() {
+        let folder = std::env::temp_dir().join(format!("manifold-ahead-{}", std::process::id()));
+        std::fs::create_dir(&folder).unwrap();
+        let [first, second, absent] = ["first", "second", "absent"].map(|name| folder.join(name));
+        std::fs::write(&first, [0; 100]).unwrap();
+        std::fs::write(&second, [0; 20_000]).unwrap();
+        let mut ahead = Ahead::default();
+        assert_eq!(ahead.take(&first).unwrap().data.len(), 100);
+        assert_eq!(ahead.mapped(), 100);
+        engine::run(std::num::NonZeroUsize::MIN, &engine::Tracer::off(), |pool| {
+            ahead.look(pool, vec![second.clone(), absent.clone()]);
+        })
+        .unwrap();
+        assert_eq!(ahead.mapped(), 20_100);
+        assert!(ahead.take(&second).is_ok() && ahead.take(&absent).is_err());
+        assert_eq!(ahead.mapped(), 20_100);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 }
