@@ -12,7 +12,7 @@ use crate::layout::{Layout, Placement};
 use crate::liveness::LiveSet;
 use crate::merge::Merged;
 use crate::model::{Inputs, Object, SectionId, SectionKind, SymbolId};
-use crate::outputs::{Content, Outputs};
+use crate::outputs::{Content, Member, Outputs};
 use crate::report::Problem;
 use crate::script::{Env, SectionFacts, Value};
 use crate::select::{Anchor, Class, Provided, Selection, Traits};
@@ -20,6 +20,7 @@ use crate::tables::{NO_SLOT, PltPlace, Slots, SymbolRef, Tables};
 use object::elf::{SHF_ALLOC, SHF_EXECINSTR, SHF_TLS, SHF_WRITE, SHT_NOBITS};
 use std::cell::RefCell;
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Where the parts are that other parts refer to; 0 where there is none.
 #[derive(Debug, Clone, Copy, Default)]
@@ -173,16 +174,22 @@ fn block_addresses(r: &Resolving) -> BlockAddresses {
         count - object.blocks.len()
     });
     let firsts: Vec<usize> = counted.collect();
-    let mut addresses = vec![0; count];
-    for (section, place) in r.outputs.sections.iter().zip(&r.layout.placements) {
-        for member in &section.members {
+    let addresses: Vec<AtomicU64> = std::iter::repeat_with(AtomicU64::default).take(count).collect();
+    let sections = r.outputs.sections.iter().zip(&r.layout.placements);
+    let parts =
+        sections.flat_map(|(section, place)| section.members.chunks(4096).map(|part| (place.address, part)));
+    let parts: Vec<(u64, &[Member])> = parts.collect();
+    r.cx.pool.for_each("layout/sections", parts.len(), 1, |n| {
+        let (start, members) = parts[n];
+        for member in members {
             if let Content::Sections(object, first, _) = member.content {
                 let blocks = &r.outputs.objects[object as usize].blocks;
                 let n = blocks.partition_point(|block| block.first < first);
-                addresses[firsts[object as usize] + n] = place.address + member.offset;
+                addresses[firsts[object as usize] + n].store(start + member.offset, Ordering::Relaxed);
             }
         }
-    }
+    });
+    let addresses = addresses.into_iter().map(AtomicU64::into_inner).collect();
     BlockAddresses { firsts, addresses }
 }
 
