@@ -233,7 +233,7 @@ fn write(image: &Image) -> Result<(), Failed> {
     let fail = |message: String| cx.problems.fail(Problem::error(message));
     let output = Output::create(&cx.config.output, false).map_err(fail)?;
     output.set_len(image.plan.size).map_err(fail)?;
-    let buffers = Buffers::default();
+    let buffers = Buffers::for_file_of(image.plan.size);
 
     let mut flow = Flow::<Failed>::new("output");
     let (filled, to_write) = flow.channel::<(Range<u64>, Vec<u8>)>("filled", buffers_waiting(cx));

@@ -78,7 +78,7 @@ pub(crate) fn fill_file(image: &Image, output: &mut Output) -> Result<(Vec<Piece
     let output = &*output;
     let wants_digest = !matches!(cx.config.build_id, BuildId::None | BuildId::Uuid | BuildId::Bytes(_));
     let wants_crc = cx.config.separate_debug_file.is_some();
-    let buffers = Buffers::default();
+    let buffers = Buffers::for_file_of(file_size(image));
     let mut pieces: Vec<Piece> = Vec::new();
     let order = mixed(image, &list);
 
@@ -144,13 +144,22 @@ fn mixed(image: &Image, tasks: &[Task]) -> Vec<usize> {
 }
 
 /// Buffers that have been written and wait to be filled again.
-#[derive(Debug, Default)]
-pub(crate) struct Buffers(Mutex<Vec<Vec<u8>>>);
+#[derive(Debug)]
+pub(crate) struct Buffers {
+    waiting: Mutex<Vec<Vec<u8>>>,
+    /// Bytes of the smallest.
+    least: usize,
+}
 
 impl Buffers {
+    /// Each is as large as a usual task, or as the whole of a smaller file.
+    pub(crate) fn for_file_of(bytes: u64) -> Buffers {
+        Buffers { waiting: Mutex::default(), least: bytes.min(emit::TASK_BYTES) as usize }
+    }
+
     /// A buffer of `size` bytes or more: the smallest that there is, so that the few large tasks use the same large one.
     pub(crate) fn take(&self, size: usize) -> Vec<u8> {
-        let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let fits = (0..free.len()).filter(|n| free[*n].len() >= size);
         if let Some(best) = fits.min_by_key(|n| free[*n].len()) {
             return free.swap_remove(best);
@@ -158,12 +167,12 @@ impl Buffers {
         // A smaller one makes room for it: there are never more buffers than were needed at once.
         let small = free.pop();
         drop((free, small));
-        vec![0; size.next_multiple_of(emit::TASK_BYTES as usize)]
+        vec![0; size.next_multiple_of(self.least.max(1))]
     }
 
     /// Gives a buffer back.
     pub(crate) fn put(&self, buffer: Vec<u8>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
     }
 }
 
