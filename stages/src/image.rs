@@ -6,6 +6,7 @@ use crate::context::Cx;
 use crate::debug_names::DebugNames;
 use crate::dynamic::Dynamic;
 use crate::elf::Rela;
+use crate::emit::Target;
 use crate::gdb_index::GdbIndex;
 use crate::intern::Symbols;
 use crate::layout::Layout;
@@ -69,9 +70,9 @@ pub struct Image<'a> {
     /// What compressed sections consist of.
     pub compressed: &'a [Vec<u8>],
     /// For each live object, the value of each symbol; see [`crate::emit::Target`].
-    pub targets: &'a [Vec<crate::emit::Target>],
+    pub targets: &'a [Vec<Target>],
     /// If anything was folded, the same as debug information sees it.
-    pub debug_targets: &'a [Vec<crate::emit::Target>],
+    pub debug_targets: &'a [Vec<Target>],
 }
 
 impl<'a> Image<'a> {
@@ -159,22 +160,31 @@ impl<'a> Image<'a> {
         let pools = if is_loaded { self.loaded_pools } else { self.debug_pools };
         merged.placed(member, pools[merged.pool_of(member)])
     }
+    /// S + A of a symbol that is an address, or the section symbol of a merged section, whose addend chooses a piece. It
+    /// does so as it stands: the 4 bytes between a PC-relative field and the end of its instruction do not count.
+    /// Assemblers know: where those make a difference they name a symbol, and LLVM names the section for the address right
+    /// behind a 4-byte string, which stays right.
+    #[inline]
+    pub fn pointee_of(&self, target: Target, addend: i64) -> Option<u64> {
+        if let Some(address) = target.address() {
+            return Some(address.wrapping_add_signed(addend));
+        }
+        if !target.is_pieces() {
+            return None;
+        }
+        let (is_loaded, member) = target.pieces();
+        let inside = addend.max(0);
+        let piece = self.piece_address(is_loaded, member, inside as u64);
+        Some(piece.wrapping_add_signed(addend - inside))
+    }
     /// S + A of a relocation: where it points, all indirections left aside.
     pub fn pointee(&self, position: usize, object: &Object, relocation: &Rela) -> u64 {
         let symbol = relocation.r_sym(LE, false) as usize;
-        let addend = relocation.r_addend.get(LE) as u64;
+        let addend = relocation.r_addend.get(LE);
         let target = self.targets.get(position).and_then(|targets| targets.get(symbol));
-        if let Some(address) = target.and_then(|target| target.address()) {
-            return address.wrapping_add(addend);
-        }
-        let section = object.symbol_section(symbol) as usize;
-        let is_piece = object.symbol_id(symbol) == SymbolId::NONE
-            && object.symbols[symbol].st_type() == object::elf::STT_SECTION
-            && object.sections[section].kind == SectionKind::Merge;
-        if is_piece {
-            return self.merged_address(object, section, addend);
-        }
-        self.address(self.reference(position, object, symbol)).wrapping_add(addend)
+        target.and_then(|target| self.pointee_of(*target, addend)).unwrap_or_else(|| {
+            self.address(self.reference(position, object, symbol)).wrapping_add_signed(addend)
+        })
     }
     /// An output section by name, with its address.
     pub fn section(&self, name: &[u8]) -> Option<(&'a OutputSection, u64)> {

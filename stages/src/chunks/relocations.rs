@@ -13,9 +13,10 @@
 
 use super::got::{self, Fixup, Kind};
 use super::{Chunk, Sizes, Sizing};
-use crate::arch::target::{self, Plan, dynamic as rel, plan::Facts};
+use crate::arch::target::{self, Plan, dynamic as rel, plan::Facts, rows::Common};
 use crate::config::Config;
 use crate::elf::Rela;
+use crate::emit::Target;
 use crate::image::Image;
 use crate::model::{Inputs, SectionId};
 use crate::outputs::{Content, Outputs};
@@ -220,13 +221,22 @@ fn for_each_asked<'a>(
     mut visit: impl FnMut(Asked<'a>),
 ) {
     let object = image.object(position);
+    let targets = &image.targets[position];
     for index in sections {
         let section = &object.sections[index as usize];
         let env = environment(image.cx, section.has(object::elf::SHF_WRITE));
         let address = image.addresses.sections[object.section_id(index as usize).index()];
+        let is_packed = |offset| fits_relr(image.cx, section.align_log2, offset);
         let mut skip = false;
         for relocation in object.relocations(section) {
             if std::mem::take(&mut skip) {
+                continue;
+            }
+            if env.is_pic && env.may_write && is_word_of_plain(targets, relocation) {
+                let offset = relocation.r_offset.get(LE);
+                let (place, is_packed) = (address + offset, is_packed(offset));
+                let r_type = rel::RELATIVE;
+                visit(Asked { relocation, section: index, place, r_type, is_relative: true, is_packed });
                 continue;
             }
             let Some(row) = target::row(relocation.r_type(LE, false)) else { continue };
@@ -248,19 +258,19 @@ fn for_each_asked<'a>(
                 }
                 _ => continue,
             };
-            let is_packed = is_relative && fits_relr(image.cx, section.align_log2, offset);
-            let place = address + offset;
+            let (place, is_packed) = (address + offset, is_relative && is_packed(offset));
             visit(Asked { relocation, section: index, place, r_type, is_relative, is_packed });
         }
     }
 }
 
-/// The value of a relative relocation.
-fn relative_value(image: &Image, position: usize, relocation: &Rela) -> u64 {
-    match image.targets[position][relocation.r_sym(LE, false) as usize].address() {
-        Some(value) => value.wrapping_add(relocation.r_addend.get(LE) as u64),
-        None => image.pointee(position, image.object(position), relocation),
-    }
+/// Whether a relocation puts the address of an ordinary symbol, or of a piece, in a word: nearly all that loaders are asked
+/// for. Where the output moves, they are asked to move it too.
+#[inline]
+fn is_word_of_plain(targets: &[Target], relocation: &Rela) -> bool {
+    let target = targets.get(relocation.r_sym(LE, false) as usize);
+    target::rows::common(relocation.r_type(LE, false)) == Some(Common::Word)
+        && target.is_some_and(|target| target.address().is_some() || target.is_pieces())
 }
 
 fn write_object(image: &Image, position: usize, writer: &mut Writer, is_relative: bool) {
@@ -272,7 +282,7 @@ fn write_object(image: &Image, position: usize, writer: &mut Writer, is_relative
             return;
         }
         if is_relative {
-            writer.push(place, rel::RELATIVE, 0, relative_value(image, position, relocation));
+            writer.push(place, rel::RELATIVE, 0, image.pointee(position, object, relocation));
         } else if let SymbolRef::Global(id) =
             image.reference(position, object, relocation.r_sym(LE, false) as usize)
         {
@@ -321,7 +331,7 @@ pub(super) fn report_relative(image: &Image) {
                 let against = symbol_text(cx, image.symbols, object, symbol);
                 let name = String::from_utf8_lossy(object.section_name(asked.section as usize));
                 let section = format!("'{name}' in {}", object.origin);
-                say(asked.place, relative_value(image, position, asked.relocation), against, &section);
+                say(asked.place, image.pointee(position, object, asked.relocation), against, &section);
             }
         });
     }

@@ -83,16 +83,18 @@ impl Site<'_> {
         }
     }
 
-    /// The common case: an address against an ordinary symbol, or a load from the GOT. False if there is more to it, or
-    /// it does not fit.
+    /// The common case: an address against an ordinary symbol or a piece, or a load from the GOT. False if there is more
+    /// to it, or it does not fit.
     #[inline]
     fn apply_plain(&self, r_type: u32, symbol: usize, addend: i64, offset: usize, out: &mut [u8]) -> bool {
         let Some(common) = target::rows::common(r_type) else { return false };
         let Some(target) = self.targets.get(symbol) else { return false };
-        let of_symbol =
-            if common == Common::GotPc32 { self.got_slot(*target, symbol) } else { target.address() };
-        let Some(address) = of_symbol else { return false };
-        let value = address.wrapping_add(addend as u64);
+        let pointee = if common == Common::GotPc32 {
+            self.got_slot(*target, symbol).map(|slot| slot.wrapping_add_signed(addend))
+        } else {
+            self.image.pointee_of(*target, addend)
+        };
+        let Some(value) = pointee else { return false };
         let mut put = |field: &[u8]| match out.get_mut(offset..offset.wrapping_add(field.len())) {
             Some(place) => {
                 place.copy_from_slice(field);
@@ -141,17 +143,10 @@ impl Site<'_> {
         let Ok((plan, _)) = target::plan(row, facts, self.env, Some((original, offset))) else {
             return Ok(Applied::Done);
         };
-        let mut addend = relocation.r_addend.get(LE);
-        let mut address = None;
-        if self.targets[symbol].is_pieces() {
-            // The addend chooses the piece, as it stands: the 4 bytes between a PC-relative field and the end of
-            // its instruction do not count. Assemblers know: where those make a difference they name a symbol,
-            // and LLVM names the section for the address right behind a 4-byte string, which stays right.
-            let (is_loaded, member) = self.targets[symbol].pieces();
-            let inside = addend.max(0);
-            address = Some(image.piece_address(is_loaded, member, inside as u64));
-            addend -= inside;
-        }
+        let addend = relocation.r_addend.get(LE);
+        let target = self.targets[symbol];
+        let pointee = if target.is_pieces() { image.pointee_of(target, addend) } else { None };
+        let address = pointee.map(|pointee| pointee.wrapping_add_signed(addend.wrapping_neg()));
         let resolver = Answers { image, reference, address, facts };
         let place = self.address + offset as u64;
         if matches!(plan, Plan::Symbolic | Plan::LeftToLoader) && image.cx.config.z.rel {

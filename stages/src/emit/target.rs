@@ -24,7 +24,7 @@ impl Target {
     /// No symbol at all: of a merged section that does not exist.
     pub const NO_PIECES: Target = Target(Target::PIECES | u32::MAX as u64);
 
-    /// The plain address, if a relocation has nothing else to consider.
+    /// The plain address, if a relocation has nothing else to consider. It moves with the program.
     #[inline]
     pub fn address(self) -> Option<u64> {
         if self.0 & Target::TAG == 0 { Some(self.0) } else { None }
@@ -93,7 +93,8 @@ fn local(image: &Image, position: usize, object: &Object, index: usize) -> Targe
     let entry = &object.symbols[index];
     let section = object.symbol_section(index) as usize;
     if section == 0 {
-        return Target::plain(entry.st_value.get(LE));
+        // It does not move with the rest.
+        return Target(Target::SPECIAL);
     }
     let kind = object.sections[section].kind;
     let id = object.section_id(section);
