@@ -23,13 +23,13 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
-mod bounds;
+mod below;
 mod keys;
 mod scalar;
 #[cfg(test)]
 mod tests;
 
-pub use bounds::Bound;
+pub use below::{WINDOW, below};
 pub use keys::Keys;
 
 use std::sync::OnceLock;

@@ -18,6 +18,7 @@
 //! Lookup goes from an input offset through an index of blocks to the piece's number, and from there to how far it
 //! moved; offsets into the middle of a piece keep their distance from its start.
 
+mod cuts;
 mod pieces;
 mod table;
 mod tails;
@@ -28,6 +29,7 @@ use crate::context::Cx;
 use crate::model::{FileId, Inputs, Object, SectionKind};
 use crate::report::Problem;
 use crate::starts::starts_of;
+use cuts::Starts;
 use object::elf::SHF_STRINGS;
 use pieces::Cutter;
 use std::cell::RefCell;
@@ -177,8 +179,9 @@ impl Merged {
         let contents = inputs.object(member.file).sections[member.section as usize].contents();
         let align = 1u64 << self.pools[pool].key.align_log2;
         let mut at = 0usize;
+        let mut starts = member.pieces.starts();
         for run in member.pieces.owned_runs() {
-            for pieces in together(&member.pieces, run, align) {
+            for pieces in together(&mut starts, run, align) {
                 let bytes = &contents[pieces];
                 let start = at.next_multiple_of(align as usize);
                 out[at..start].fill(0);
@@ -191,12 +194,11 @@ impl Merged {
 }
 
 /// The bytes of a run of pieces, in parts that stay together in the output: all of it, unless each piece is aligned.
-fn together(pieces: &Pieces, run: Range<usize>, align: u64) -> impl Iterator<Item = Range<usize>> + '_ {
+fn together(starts: &mut Starts, run: Range<usize>, align: u64) -> impl Iterator<Item = Range<usize>> {
     let step = if align == 1 { run.len().max(1) } else { 1 };
-    run.clone().step_by(step).map(move |first| {
-        let last = (first + step).min(run.end) - 1;
-        pieces.range(first).start..pieces.range(last).end
-    })
+    run.clone()
+        .step_by(step)
+        .map(move |first| starts.of(first) as usize..starts.of((first + step).min(run.end)) as usize)
 }
 
 /// A merged section, as an index into [`Merged`].
@@ -298,9 +300,9 @@ thread_local! {
 
 /// Bytes that the pieces a section is the first to have take in the output.
 fn owned_size(pieces: &Pieces, align: u64) -> u64 {
-    let mut size = 0u64;
+    let (mut size, mut starts) = (0u64, pieces.starts());
     for run in pieces.owned_runs() {
-        for bytes in together(pieces, run, align) {
+        for bytes in together(&mut starts, run, align) {
             size = size.next_multiple_of(align) + bytes.len() as u64;
         }
     }
@@ -320,11 +322,16 @@ fn set_offsets(
     cx.pool.for_each(stage, members.len(), grain, |i| {
         let member = &members[i];
         let align = 1u64 << candidates[i].key.align_log2;
-        let mut at = starts[i];
-        for piece in member.pieces.owned_runs().flatten() {
-            at = at.next_multiple_of(align);
-            offsets.set(member.pieces.number(piece), at as u32);
-            at += member.pieces.range(piece).len() as u64;
+        let (mut at, mut places) = (starts[i], member.pieces.starts());
+        for run in member.pieces.owned_runs() {
+            let mut start = places.of(run.start);
+            for piece in run {
+                at = at.next_multiple_of(align);
+                offsets.set(member.pieces.number(piece), at as u32);
+                let end = places.of(piece + 1);
+                at += u64::from(end - start);
+                start = end;
+            }
         }
     });
 }

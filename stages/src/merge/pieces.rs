@@ -1,12 +1,8 @@
-//! A mergeable section as pieces: where each starts, and which piece an offset falls into.
-//!
-//! The map from offsets to pieces is an index of blocks: for every block of 256 bytes the piece its first byte lies in.
-//! From there a lookup compares with the ends of the next sixteen pieces at once, without a branch. Strings are a quarter
-//! of a block long in the mean, and sixteen are nearly always enough. All of it takes less than half the memory of a bitmap of
-//! ends with ranks, which matters more than the instructions: the tables of one object are read long after they were made.
+//! A mergeable section as pieces, and what becomes of each.
 
+use super::cuts::{Cuts, Finder, Growing, Starts};
 use crate::model::Section;
-use engine::simd::{Bound, Hash, hash_records, split_and_hash};
+use engine::simd::{Hash, hash_records, split_and_hash};
 use object::elf::SHF_STRINGS;
 use std::ops::Range;
 
@@ -21,23 +17,6 @@ pub struct Pieces {
     owned: Box<[u64]>,
 }
 
-/// Where a section is cut.
-#[derive(Debug)]
-enum Cuts {
-    /// All pieces have this size.
-    Fixed { size: u32 },
-    /// All pieces end behind a terminator.
-    Strings {
-        /// For each block the piece its first byte belongs to.
-        blocks: Box<[u32]>,
-        /// The offset at which each piece ends, and as many more as are compared at once.
-        ends: Box<[Bound]>,
-    },
-}
-
-/// log2 of the bytes of a block.
-const BLOCK_LOG2: u32 = 8;
-
 /// Bytes of a section that are cut at a time: they and their hashes stay in the cache until their pieces have numbers.
 const PART: usize = 128 << 10;
 
@@ -45,8 +24,7 @@ const PART: usize = 128 << 10;
 #[derive(Debug, Default)]
 pub(super) struct Cutter {
     part: engine::simd::Pieces,
-    ends: Vec<Bound>,
-    blocks: Vec<u32>,
+    strings: Growing,
     numbers: Numbers,
 }
 
@@ -123,8 +101,7 @@ impl Cutter {
         seed: u64,
         mut number: impl FnMut(usize, &[Hash], &mut Numbers),
     ) -> Cuts {
-        self.ends.clear();
-        self.blocks.clear();
+        self.strings.clear();
         let (mut start, mut length) = (0, PART);
         while start < contents.len() {
             let part = &contents[start..contents.len().min(start + length)];
@@ -138,14 +115,11 @@ impl Cutter {
                 continue;
             }
             let first = self.numbers.add(self.part.hashes.len());
-            let ends = self.part.ends.iter().map(|end| Bound::new(start as u32 + end));
-            self.ends.extend(ends);
-            index_blocks(&self.ends, first, &mut self.blocks);
+            self.strings.add(start as u32, &self.part.ends);
             number(first, &self.part.hashes, &mut self.numbers);
             (start, length) = (start + covered, PART);
         }
-        self.ends.extend([Bound::MAX; Bound::WINDOW]);
-        Cuts::Strings { blocks: self.blocks.as_slice().into(), ends: self.ends.as_slice().into() }
+        Cuts::Strings(self.strings.finish())
     }
 }
 
@@ -164,15 +138,9 @@ impl Pieces {
         self.len() == 0
     }
 
-    /// The bytes of a piece within the section.
-    pub fn range(&self, piece: usize) -> Range<usize> {
-        match &self.cuts {
-            Cuts::Fixed { size } => piece * *size as usize..(piece + 1) * *size as usize,
-            Cuts::Strings { ends, .. } => {
-                let start = if piece == 0 { 0 } else { ends[piece - 1].number() as usize };
-                start..ends[piece].number() as usize
-            }
-        }
+    /// Where pieces start, to be asked in ascending order.
+    pub(super) fn starts(&self) -> Starts<'_> {
+        self.cuts.starts()
     }
 
     /// The number of a piece in the table of all, while merging.
@@ -182,23 +150,13 @@ impl Pieces {
 
     /// Puts in the place of numbers how far pieces moved: `offset` says where the piece of a number is.
     pub(super) fn set_moves(&mut self, offset: impl Fn(u32) -> u32) {
-        let mut start = 0;
-        for (piece, moved) in self.moves.iter_mut().enumerate() {
-            *moved = offset(*moved).wrapping_sub(start);
-            start = match &self.cuts {
-                Cuts::Fixed { size } => start + *size,
-                Cuts::Strings { ends, .. } => ends[piece].number(),
-            };
-        }
+        self.cuts.change(&mut self.moves, |number, start| offset(number).wrapping_sub(start));
     }
 
     /// How to look up many offsets.
     #[inline(always)]
     pub(super) fn lookup(&self) -> Lookup<'_> {
-        match &self.cuts {
-            Cuts::Fixed { size } => Lookup { moves: &self.moves, ends: &[], blocks: &[], size: *size },
-            Cuts::Strings { blocks, ends } => Lookup { moves: &self.moves, ends, blocks, size: 0 },
-        }
+        Lookup { moves: &self.moves, finder: Finder::new(&self.cuts) }
     }
 
     /// Says that this section is not the first to have the piece after all.
@@ -235,58 +193,21 @@ impl Pieces {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Lookup<'a> {
     moves: &'a [u32],
-    ends: &'a [Bound],
-    blocks: &'a [u32],
-    /// Of a piece, if all have the same, and 0 of strings.
-    size: u32,
+    finder: Finder<'a>,
 }
 
 impl Lookup<'_> {
     /// How far the byte at an input offset moved (modulo 2^32). Offsets behind the end belong to the last piece.
     #[inline(always)]
     pub(super) fn moved(&self, offset: u64) -> u32 {
-        let found = match self.blocks.get((offset >> BLOCK_LOG2) as usize) {
-            Some(first) => first_behind(self.ends, *first as usize, offset as u32),
-            None => self.records(offset),
-        };
-        self.moves.get(found).or(self.moves.last()).copied().unwrap_or(0)
-    }
-
-    /// The same for records, and for offsets behind the last block.
-    #[cold]
-    fn records(&self, offset: u64) -> usize {
-        offset.checked_div(u64::from(self.size)).map_or(usize::MAX, |piece| piece as usize)
+        self.moves.get(self.finder.piece(offset)).or(self.moves.last()).copied().unwrap_or(0)
     }
 
     /// Asks for all that looking up reads.
     pub(super) fn prefetch(&self) {
         engine::prefetch_all(self.moves);
-        engine::prefetch_all(self.ends);
-        engine::prefetch_all(self.blocks);
+        self.finder.prefetch();
     }
-}
-
-/// Adds to `blocks` the piece that the first byte of each block belongs to, for the pieces from `first` on.
-fn index_blocks(ends: &[Bound], first: usize, blocks: &mut Vec<u32>) {
-    for (piece, end) in ends.iter().enumerate().skip(first) {
-        let until = u64::from(end.number()).div_ceil(1 << BLOCK_LOG2) as usize;
-        if blocks.len() < until {
-            blocks.resize(until, piece as u32);
-        }
-    }
-}
-
-/// The first piece from `piece` on that ends behind an offset.
-#[inline(always)]
-fn first_behind(ends: &[Bound], mut piece: usize, offset: u32) -> usize {
-    while let Some(window) = ends.get(piece..).and_then(|ends| ends.first_chunk()) {
-        let passed = Bound::at_most(window, offset);
-        piece += passed;
-        if passed < Bound::WINDOW {
-            break;
-        }
-    }
-    piece
 }
 
 #[cfg(test)]
@@ -295,7 +216,7 @@ mod tests {
 
     /// The piece each offset belongs to, by giving piece `n` the place `1000 n` in the pool.
     fn found(pieces: &Pieces, offset: u64) -> usize {
-        let start = |piece| pieces.range(piece).start as u32;
+        let start = |piece| pieces.starts().of(piece);
         let moved = pieces.lookup().moved(offset);
         (0..pieces.len()).find(|n| (1000 * *n as u32).wrapping_sub(start(*n)) == moved).unwrap()
     }
@@ -358,7 +279,8 @@ mod tests {
         assert_eq!(hashes, at_once.hashes);
         assert_eq!(pieces.len(), hashes.len());
         assert!(pieces.owned_runs().eq(std::iter::once(0..hashes.len())));
-        let ends: Vec<u32> = (0..pieces.len()).map(|piece| pieces.range(piece).end as u32).collect();
+        let mut starts = pieces.starts();
+        let ends: Vec<u32> = (1..=pieces.len()).map(|piece| starts.of(piece)).collect();
         assert_eq!(ends, at_once.ends);
 
         let (records, hashes) = cut(&contents[..contents.len() / 24 * 24], 0, 24);

@@ -82,8 +82,9 @@ fn texts(inputs: &Inputs, member: &Member, number: u32) -> Vec<Text> {
     let object = inputs.object(member.file);
     let section = &object.sections[member.section as usize];
     let terminator = object.entry_size(member.section as usize) as usize;
+    let mut starts = member.pieces.starts();
     let text = |piece: usize| {
-        let bytes = &section.contents()[member.pieces.range(piece)];
+        let bytes = &section.contents()[starts.of(piece) as usize..starts.of(piece + 1) as usize];
         let at = Occurrence { section: number, piece: piece as u32 };
         Text::new(&bytes[..bytes.len().saturating_sub(terminator)], at)
     };
