@@ -18,7 +18,7 @@ const UNSAFE: &[&str] = &[
     "engine/src/prefetch.rs",
     "engine/src/simd/avx2.rs",
     "engine/src/simd/avx512.rs",
-    "engine/src/simd/bounds.rs",
+    "engine/src/simd/below.rs",
     "engine/src/simd/tests.rs",
     "engine/src/trace/usage.rs",
     "perf/src/measure.rs",
