@@ -22,8 +22,6 @@ const ENTRIES: i32 = 16;
 const PAGE: f64 = 2048.0;
 /// What a gain of frequency is worth besides one of distance.
 const FREQUENCY_SCALE: f64 = 4.0;
-/// How fast the worth of a call falls with its distance.
-const DISTANCE_POWER: f64 = -0.25;
 /// Chains of more functions grow no further: looking at all their calls again for each join would take too long.
 const NODES_MAX: usize = 128;
 
@@ -159,7 +157,8 @@ impl Layout<'_> {
             let (from, to, weight) = self.graph.edges[*edge as usize];
             let call = address(from).saturating_add(self.graph.sizes[from as usize].div_ceil(2));
             let distance = call.abs_diff(address(to)).max(1);
-            weight as f64 * (distance as f64).powf(DISTANCE_POWER)
+            // It falls with the fourth root of the distance.
+            weight as f64 / (distance as f64).sqrt().sqrt()
         };
         calls.iter().map(worth).sum()
     }

@@ -183,7 +183,8 @@ fn change_sides(list: &[u32], sides: &mut [[u32; 2]], from: usize) -> f64 {
 
 /// How much shorter a feature's numbers get if one section that has it leaves a side for the other.
 fn gain(sides: [u32; 2], from: usize) -> f64 {
-    let cost = |count: f64| -count * (count + 1.0).log2();
+    // Not the C library's: what it rounds differs between systems, and loading its mathematics takes every link its time.
+    let cost = |count: f64| -count * libm::log2(count + 1.0);
     let (here, there) = (f64::from(sides[from]), f64::from(sides[1 - from]));
     cost(here) + cost(there) - cost(here - 1.0) - cost(there + 1.0)
 }
