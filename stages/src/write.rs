@@ -154,7 +154,7 @@ pub(crate) struct Buffers {
 impl Buffers {
     /// Each is as large as a usual task, or as the whole of a smaller file.
     pub(crate) fn for_file_of(bytes: u64) -> Buffers {
-        Buffers { waiting: Mutex::default(), least: bytes.min(emit::TASK_BYTES) as usize }
+        Buffers { waiting: Mutex::default(), least: bytes.clamp(1, emit::TASK_BYTES) as usize }
     }
 
     /// A buffer of `size` bytes or more: the smallest that there is, so that the few large tasks use the same large one.
@@ -167,7 +167,7 @@ impl Buffers {
         // A smaller one makes room for it: there are never more buffers than were needed at once.
         let small = free.pop();
         drop((free, small));
-        vec![0; size.next_multiple_of(self.least.max(1))]
+        vec![0; size.next_multiple_of(self.least)]
     }
 
     /// Gives a buffer back.

@@ -13,12 +13,12 @@
 
 use super::got::{self, Fixup, Kind};
 use super::{Chunk, Sizes, Sizing};
-use crate::arch::target::{self, Plan, dynamic as rel, plan::Facts, rows::Common};
+use crate::arch::target::{self, Environment, Plan, dynamic as rel, plan::Facts, rows::Common};
 use crate::config::Config;
 use crate::elf::Rela;
 use crate::emit::Target;
 use crate::image::Image;
-use crate::model::{Inputs, SectionId};
+use crate::model::{Inputs, Section, SectionId};
 use crate::outputs::{Content, Outputs};
 use crate::scan::{Scan, environment, fits_relr, symbol_text};
 use crate::select::Selection;
@@ -226,39 +226,30 @@ fn for_each_asked<'a>(
         let section = &object.sections[index as usize];
         let env = environment(image.cx, section.has(object::elf::SHF_WRITE));
         let address = image.addresses.sections[object.section_id(index as usize).index()];
-        let is_packed = |offset| fits_relr(image.cx, section.align_log2, offset);
+        let moves = env.is_pic && env.may_write;
         let mut skip = false;
         for relocation in object.relocations(section) {
             if std::mem::take(&mut skip) {
                 continue;
             }
-            if env.is_pic && env.may_write && is_word_of_plain(targets, relocation) {
-                let offset = relocation.r_offset.get(LE);
-                let (place, is_packed) = (address + offset, is_packed(offset));
-                let r_type = rel::RELATIVE;
-                visit(Asked { relocation, section: index, place, r_type, is_relative: true, is_packed });
-                continue;
-            }
-            let Some(row) = target::row(relocation.r_type(LE, false)) else { continue };
-            let symbol = relocation.r_sym(LE, false) as usize;
-            let reference = image.reference(position, object, symbol);
-            let offset = relocation.r_offset.get(LE);
-            let facts = image.facts(reference);
-            if facts.has(Facts::UNDEFINED) || facts.has(Facts::DEAD) {
-                continue;
-            }
-            let plan = target::plan(row, facts, env, Some((section.contents(), offset as usize)));
+            let plan = if moves && is_word_of_plain(targets, relocation) {
+                Some(Plan::Relative)
+            } else {
+                plan_of(image, position, section, env, relocation)
+            };
             let (is_relative, r_type) = match plan {
-                Ok((Plan::Relative, _)) => (true, rel::RELATIVE),
-                Ok((Plan::Symbolic, _)) => (false, rel::SYMBOLIC),
-                Ok((Plan::LeftToLoader, _)) => (false, row.number),
-                Ok((Plan::GeneralToLocal | Plan::GeneralToInitial | Plan::LocalDynamicToLocal, _)) => {
+                Some(Plan::Relative) => (true, rel::RELATIVE),
+                Some(Plan::Symbolic) => (false, rel::SYMBOLIC),
+                Some(Plan::LeftToLoader) => (false, relocation.r_type(LE, false)),
+                Some(Plan::GeneralToLocal | Plan::GeneralToInitial | Plan::LocalDynamicToLocal) => {
                     skip = true;
                     continue;
                 }
                 _ => continue,
             };
-            let (place, is_packed) = (address + offset, is_relative && is_packed(offset));
+            let offset = relocation.r_offset.get(LE);
+            let place = address + offset;
+            let is_packed = is_relative && fits_relr(image.cx, section.align_log2, offset);
             visit(Asked { relocation, section: index, place, r_type, is_relative, is_packed });
         }
     }
@@ -271,6 +262,24 @@ fn is_word_of_plain(targets: &[Target], relocation: &Rela) -> bool {
     let target = targets.get(relocation.r_sym(LE, false) as usize);
     target::rows::common(relocation.r_type(LE, false)) == Some(Common::Word)
         && target.is_some_and(|target| target.address().is_some() || target.is_pieces())
+}
+
+/// How a relocation is carried out; nothing if it was reported, or is about what is not there.
+fn plan_of(
+    image: &Image,
+    position: usize,
+    section: &Section,
+    env: Environment,
+    relocation: &Rela,
+) -> Option<Plan> {
+    let row = target::row(relocation.r_type(LE, false))?;
+    let symbol = relocation.r_sym(LE, false) as usize;
+    let facts = image.facts(image.reference(position, image.object(position), symbol));
+    if facts.has(Facts::UNDEFINED) || facts.has(Facts::DEAD) {
+        return None;
+    }
+    let offset = relocation.r_offset.get(LE) as usize;
+    target::plan(row, facts, env, Some((section.contents(), offset))).ok().map(|(plan, _)| plan)
 }
 
 fn write_object(image: &Image, position: usize, writer: &mut Writer, is_relative: bool) {

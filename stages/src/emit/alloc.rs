@@ -144,9 +144,8 @@ impl Site<'_> {
             return Ok(Applied::Done);
         };
         let addend = relocation.r_addend.get(LE);
-        let target = self.targets[symbol];
-        let pointee = if target.is_pieces() { image.pointee_of(target, addend) } else { None };
-        let address = pointee.map(|pointee| pointee.wrapping_add_signed(addend.wrapping_neg()));
+        let pointee = image.pointee_of(self.targets[symbol], addend);
+        let address = pointee.map(|pointee| pointee.wrapping_sub(addend as u64));
         let resolver = Answers { image, reference, address, facts };
         let place = self.address + offset as u64;
         if matches!(plan, Plan::Symbolic | Plan::LeftToLoader) && image.cx.config.z.rel {
@@ -234,7 +233,7 @@ fn write_addend(field: Field, offset: usize, addend: i64, out: &mut [u8]) -> Res
 struct Answers<'a> {
     image: &'a Image<'a>,
     reference: SymbolRef,
-    /// Of a piece: its address.
+    /// S, if the symbol's word says it: the addend may choose a piece, and is added once more.
     address: Option<u64>,
     facts: Facts,
 }

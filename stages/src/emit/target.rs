@@ -6,6 +6,7 @@ use crate::merge::MemberId;
 use crate::model::{Object, SectionId, SectionKind, SymbolId};
 use crate::tables::SymbolRef;
 use object::LittleEndian as LE;
+use object::elf::SHF_TLS;
 
 /// What a relocation needs to know of its symbol: the address, or that there is more to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +25,7 @@ impl Target {
     /// No symbol at all: of a merged section that does not exist.
     pub const NO_PIECES: Target = Target(Target::PIECES | u32::MAX as u64);
 
-    /// The plain address, if a relocation has nothing else to consider. It moves with the program.
+    /// The plain address, if a relocation has nothing else to consider. It moves with the program, and is no thread's own.
     #[inline]
     pub fn address(self) -> Option<u64> {
         if self.0 & Target::TAG == 0 { Some(self.0) } else { None }
@@ -112,7 +113,7 @@ fn local(image: &Image, position: usize, object: &Object, index: usize) -> Targe
         }
         return Target::plain(image.merged_address(object, section, entry.st_value.get(LE)));
     }
-    if entry.st_type() == object::elf::STT_GNU_IFUNC {
+    if entry.st_type() == object::elf::STT_GNU_IFUNC || object.sections[section].has(SHF_TLS) {
         return Target(Target::SPECIAL);
     }
     debug_assert_eq!(
@@ -130,6 +131,9 @@ fn global(image: &Image, id: SymbolId) -> Target {
     let section = image.selection.section(id);
     if section != SectionId::NONE && !image.live.has_address(section) || facts.has(Facts::UNDEFINED) {
         return Target::GONE;
+    }
+    if facts.has(Facts::TLS) {
+        return Target(Target::SPECIAL);
     }
     Target::plain(image.addresses.symbols[id.index()])
 }
